@@ -1,0 +1,304 @@
+//! One execution of a function.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cordon_types::{
+    Caller, ChannelId, ContractId, Event, ReadWriteSet, Response, Snapshot, TxId, status,
+};
+use wasmtime::component::Val;
+use wasmtime::{PoolConcurrencyLimitError, Store, StoreLimitsBuilder, Trap};
+
+use crate::contract::{Contract, Function};
+use crate::error::{GuestFault, HostError, LimitKind};
+use crate::host::CallState;
+use crate::json;
+use crate::simulation::Simulation;
+
+/// What is to be executed, for whom, on which state.
+pub struct Call<'a> {
+    /// Channel.
+    pub channel: ChannelId,
+    /// The contract's name on the channel: the namespace of its state.
+    pub contract: ContractId,
+    /// The transaction.
+    pub tx_id: TxId,
+    /// The client's time: seconds since the Unix epoch, nanoseconds.
+    pub timestamp: (i64, u32),
+    /// Who calls.
+    pub caller: Arc<Caller>,
+    /// Values for the contract only.
+    pub transient: BTreeMap<String, Bytes>,
+    /// Function name, then arguments.
+    pub args: &'a [Bytes],
+    /// Committed state.
+    pub snapshot: Box<dyn Snapshot>,
+}
+
+/// What an execution gave.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The answer. Unless its status is 200, `rw_set` and `events` are empty.
+    pub response: Response,
+    /// Reads and writes.
+    pub rw_set: ReadWriteSet,
+    /// Events, in the order they were emitted.
+    pub events: Vec<Event>,
+    /// Fuel used; 0 when the contract did not run, all of it when it was at fault, because what a
+    /// trapping engine has counted by then is not the same everywhere.
+    pub fuel: u64,
+}
+
+/// Steps of a call, in order, as an observer of [`Contract::call_observed`] is told of their end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Function found, JSON read into values.
+    Arguments,
+    /// Instance made.
+    Instantiate,
+    /// Values lowered, function run, values lifted.
+    Guest,
+    /// Values written as JSON, read-write set made, instance dropped.
+    Result,
+}
+
+/// Why there is no result.
+enum Stop {
+    Refused(i32, String),
+    Fault(GuestFault),
+    Host(HostError),
+}
+
+impl From<HostError> for Stop {
+    fn from(error: HostError) -> Self {
+        Self::Host(error)
+    }
+}
+
+impl Contract {
+    /// Executes a call. What the contract refuses or does wrong is an [`Outcome`] too.
+    ///
+    /// # Errors
+    /// [`HostError`] when this host cannot execute; nothing may be said of the contract then.
+    pub fn call(&self, call: Call<'_>) -> Result<Outcome, HostError> {
+        self.call_observed(call, |_| {})
+    }
+
+    /// The same; `observe` is told when each phase has ended.
+    ///
+    /// # Errors
+    /// As [`Contract::call`].
+    pub fn call_observed(
+        &self,
+        call: Call<'_>,
+        observe: impl FnMut(Phase),
+    ) -> Result<Outcome, HostError> {
+        let refused = |status, message, fuel| Outcome {
+            response: Response {
+                status,
+                message,
+                payload: Bytes::new(),
+            },
+            rw_set: ReadWriteSet::default(),
+            events: Vec::new(),
+            fuel,
+        };
+        match self.run(call, observe) {
+            Ok(outcome) => Ok(outcome),
+            Err(Stop::Refused(status, message)) => Ok(refused(status, message, 0)),
+            Err(Stop::Fault(fault)) => Ok(refused(
+                status::FAULT,
+                fault.to_string(),
+                self.profile.fuel_max,
+            )),
+            Err(Stop::Host(error)) => Err(error),
+        }
+    }
+
+    fn run(&self, call: Call<'_>, mut observe: impl FnMut(Phase)) -> Result<Outcome, Stop> {
+        let (function, values) = self.prepare(call.args)?;
+        observe(Phase::Arguments);
+
+        let mut store = self.store(call)?;
+        let instance = self.instance.instantiate(&mut store).map_err(stopped)?;
+        let func = instance
+            .get_func(&mut store, function.index)
+            .ok_or_else(|| HostError::Engine(format!("{} is gone", function.wit_name)))?;
+        observe(Phase::Instantiate);
+
+        let mut results = [Val::Bool(false)];
+        let has_result = usize::from(function.refuses || function.answer.is_some());
+        func.call(&mut store, &values, &mut results[..has_result])
+            .map_err(stopped)?;
+        let left = store
+            .get_fuel()
+            .map_err(|error| HostError::Engine(error.to_string()))?;
+        observe(Phase::Guest);
+
+        let [result] = results;
+        let fuel = self.profile.fuel_max - left;
+        let payload = match answer(function, result) {
+            Ok(payload) => payload,
+            Err((status, message)) => {
+                observe(Phase::Result);
+                return Ok(Outcome {
+                    response: Response {
+                        status,
+                        message,
+                        payload: Bytes::new(),
+                    },
+                    rw_set: ReadWriteSet::default(),
+                    events: Vec::new(),
+                    fuel,
+                });
+            }
+        };
+        if payload.len() > self.profile.result_bytes_max {
+            return Err(Stop::Fault(GuestFault::LimitExceeded(
+                LimitKind::ResultBytes,
+            )));
+        }
+        let (rw_set, events) = store.into_data().simulation.finish();
+        observe(Phase::Result);
+        let response = Response {
+            status: status::OK,
+            message: String::new(),
+            payload,
+        };
+        Ok(Outcome {
+            response,
+            rw_set,
+            events,
+            fuel,
+        })
+    }
+
+    /// Finds the function and reads its arguments; nothing runs before both are right.
+    fn prepare(&self, args: &[Bytes]) -> Result<(&Function, Vec<Val>), Stop> {
+        let refuse = |message: String| Stop::Refused(status::INVALID, message);
+        let (name, args) = args
+            .split_first()
+            .ok_or_else(|| refuse("the first argument must name a function".to_owned()))?;
+        let bytes: usize = args.iter().map(Bytes::len).sum();
+        let max = self.profile.argument_bytes_max;
+        if bytes > max {
+            return Err(refuse(format!(
+                "the arguments have {bytes} bytes; at most {max} are allowed"
+            )));
+        }
+        let name = std::str::from_utf8(name)
+            .map_err(|_| refuse("the function's name is not UTF-8 text".to_owned()))?;
+        let function = self
+            .function(name)
+            .map_err(|text| Stop::Refused(status::NOT_FOUND, text))?;
+        let expected = function.parameters.len();
+        let arity = || {
+            let names: Vec<&str> = function
+                .parameters
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .collect();
+            let found = args.len();
+            refuse(format!(
+                "{} takes {expected} argument(s) ({}), not {found}",
+                function.name,
+                names.join(", ")
+            ))
+        };
+        if args.len() > expected {
+            return Err(arity());
+        }
+        let mut values = Vec::with_capacity(expected);
+        for (index, (name, shape)) in function.parameters.iter().enumerate() {
+            values.push(match args.get(index) {
+                Some(arg) => json::parse(shape, &crate::shape::camel_case(name), arg)
+                    .map_err(|error| refuse(error.to_string()))?,
+                None => json::absent(shape).ok_or_else(arity)?,
+            });
+        }
+        Ok((function, values))
+    }
+
+    fn store(&self, call: Call<'_>) -> Result<Store<CallState>, HostError> {
+        let profile = &self.profile;
+        let limits = StoreLimitsBuilder::new()
+            .memory_size(profile.memory_bytes_max)
+            .table_elements(profile.table_elements_max)
+            .build();
+        let state = CallState {
+            profile: Arc::clone(profile),
+            limits,
+            channel: call.channel,
+            tx_id: call.tx_id,
+            timestamp: call.timestamp,
+            caller: call.caller,
+            transient: call.transient,
+            simulation: Simulation::new(call.contract, call.snapshot),
+            host_bytes: 0,
+            write_bytes: 0,
+        };
+        let mut store = Store::new(self.instance.engine(), state);
+        store.limiter(CallState::limiter);
+        store
+            .set_fuel(profile.fuel_max)
+            .map_err(|error| HostError::Engine(error.to_string()))?;
+        // What the canonical ABI may allocate on the host for one call into it.
+        store.set_hostcall_fuel(profile.host_bytes_max);
+        Ok(store)
+    }
+}
+
+/// Sorts an engine's error into the three classes. The engine's own text goes no further.
+fn stopped(error: wasmtime::Error) -> Stop {
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Stop::Host(HostError::Busy);
+    }
+    let error = match error.downcast::<HostError>() {
+        Ok(error) => return Stop::Host(error),
+        Err(error) => error,
+    };
+    if let Some(fault) = error.downcast_ref::<GuestFault>() {
+        return Stop::Fault(fault.clone());
+    }
+    Stop::Fault(match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => GuestFault::OutOfFuel,
+        Some(Trap::StackOverflow) => GuestFault::StackExhausted,
+        _ => GuestFault::Trapped,
+    })
+}
+
+/// The payload of a result, or the refusal in it.
+fn answer(function: &Function, result: Val) -> Result<Bytes, (i32, String)> {
+    let value = match (function.refuses, result) {
+        (true, Val::Result(Ok(value))) => value.map(|value| *value),
+        (true, Val::Result(Err(error))) => return Err(refusal(error.map(|error| *error))),
+        (_, value) => function.answer.is_some().then_some(value),
+    };
+    Ok(match (&function.answer, value) {
+        (Some(_), Some(Val::String(text))) => text.into(),
+        (Some(shape), Some(value)) => {
+            let mut out = String::new();
+            json::write(shape, &value, &mut out);
+            out.into()
+        }
+        _ => Bytes::new(),
+    })
+}
+
+fn refusal(error: Option<Val>) -> (i32, String) {
+    let Some(Val::Variant(case, Some(text))) = error else {
+        return (status::FAULT, GuestFault::Trapped.to_string());
+    };
+    let status = match case.as_str() {
+        "invalid" => status::INVALID,
+        "forbidden" => status::FORBIDDEN,
+        "not-found" => status::NOT_FOUND,
+        "conflict" => status::CONFLICT,
+        _ => status::FAULT,
+    };
+    match *text {
+        Val::String(text) => (status, text),
+        _ => (status, String::new()),
+    }
+}

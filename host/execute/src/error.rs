@@ -1,0 +1,95 @@
+//! What can go wrong with a component, a call and this host.
+
+use cordon_types::StateError;
+
+/// Why a component is not accepted. Nothing was stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InstallError {
+    /// The bytes are not a component that this host's engine accepts.
+    #[error("not an acceptable component: {0}")]
+    Invalid(String),
+    /// It is larger than the profile allows.
+    #[error("the component has {bytes} bytes; at most {max} are allowed")]
+    TooLarge {
+        /// Size found.
+        bytes: usize,
+        /// Size allowed.
+        max: usize,
+    },
+    /// It imports what contracts cannot have.
+    #[error(
+        "the component imports {name}, which contracts cannot have: only the interfaces of cordon:contract@1.0.0 are offered"
+    )]
+    ForbiddenImport {
+        /// The import.
+        name: String,
+    },
+    /// It exports a function that cannot be called with JSON.
+    #[error("the exported function {function} cannot be called: {reason}")]
+    UncallableExport {
+        /// Interface and function.
+        function: String,
+        /// What stands in the way.
+        reason: String,
+    },
+    /// It exports no function at all.
+    #[error("the component exports no function")]
+    NothingExported,
+}
+
+/// A limit of the [`Profile`](crate::Profile) that a call can run into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitKind {
+    /// Bytes that all calls into the host handed over.
+    HostBytes,
+    /// Keys read, scanned or written.
+    Keys,
+    /// Bytes written.
+    WriteBytes,
+    /// Bytes of the result.
+    ResultBytes,
+}
+
+impl LimitKind {
+    fn text(self) -> &'static str {
+        match self {
+            Self::HostBytes => "bytes exchanged with the host",
+            Self::Keys => "keys read or written",
+            Self::WriteBytes => "bytes written",
+            Self::ResultBytes => "bytes of the result",
+        }
+    }
+}
+
+/// The contract is at fault. The text is the same on every host and names no engine detail.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GuestFault {
+    /// It ran an instruction that traps: a panic, memory out of bounds, division by zero.
+    #[error("the contract trapped")]
+    Trapped,
+    /// It used up its fuel.
+    #[error("the contract ran out of fuel")]
+    OutOfFuel,
+    /// It recursed too deeply. Where exactly depends on the engine, so this is never endorsed.
+    #[error("the contract exhausted its call stack")]
+    StackExhausted,
+    /// It ran into another limit.
+    #[error("the contract exceeded its limit of {}", .0.text())]
+    LimitExceeded(LimitKind),
+}
+
+/// This host cannot execute; it must not answer for the contract.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// The world state cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Every instance slot is in use.
+    #[error("all contract instances are in use")]
+    Busy,
+    /// The engine failed in a way that is not the contract's doing.
+    #[error("the engine failed: {0}")]
+    Engine(String),
+}

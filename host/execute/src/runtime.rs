@@ -1,0 +1,96 @@
+//! The engine: one per process, the same settings on every host of a channel.
+
+use std::sync::Arc;
+
+use wasmtime::component::{Component, Linker};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+};
+
+use crate::contract::Contract;
+use crate::error::{HostError, InstallError};
+use crate::host::{CallState, add_to_linker};
+use crate::profile::{INSTANCES_MAX, KEEP_RESIDENT_BYTES, Profile};
+
+/// Compiles components and holds what all calls share. Cheap to clone.
+#[derive(Clone)]
+pub struct Runtime {
+    engine: Engine,
+    linker: Arc<Linker<CallState>>,
+    profile: Arc<Profile>,
+}
+
+impl Runtime {
+    /// An engine with the limits of `profile`.
+    ///
+    /// # Errors
+    /// [`HostError::Engine`] when this machine cannot run it (for example too little address space).
+    pub fn new(profile: Profile) -> Result<Self, HostError> {
+        let engine_error = |error: wasmtime::Error| HostError::Engine(error.to_string());
+        let engine = Engine::new(&config(&profile)).map_err(engine_error)?;
+        let mut linker = Linker::new(&engine);
+        add_to_linker(&mut linker).map_err(engine_error)?;
+        Ok(Self {
+            engine,
+            linker: Arc::new(linker),
+            profile: Arc::new(profile),
+        })
+    }
+
+    /// Checks and compiles a component.
+    ///
+    /// # Errors
+    /// [`InstallError`] naming the import, export or limit that stands in the way.
+    pub fn compile(&self, bytes: &[u8]) -> Result<Contract, InstallError> {
+        let max = self.profile.component_bytes_max;
+        if bytes.len() > max {
+            return Err(InstallError::TooLarge {
+                bytes: bytes.len(),
+                max,
+            });
+        }
+        let component = Component::from_binary(&self.engine, bytes)
+            .map_err(|error| InstallError::Invalid(format!("{error:#}")))?;
+        Contract::new(&self.engine, &self.linker, &self.profile, &component, bytes)
+    }
+
+    /// The limits.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+}
+
+fn config(profile: &Profile) -> Config {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(INSTANCES_MAX)
+        .total_core_instances(INSTANCES_MAX * 4)
+        .total_memories(INSTANCES_MAX)
+        .total_tables(INSTANCES_MAX * 4)
+        .max_memories_per_component(1)
+        .max_tables_per_component(4)
+        .max_memory_size(profile.memory_bytes_max)
+        .table_elements(profile.table_elements_max)
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .pagemap_scan(Enabled::Auto);
+
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .cranelift_opt_level(OptLevel::Speed)
+        // Determinism: instructions are counted, NaNs have one bit pattern.
+        .consume_fuel(true)
+        .cranelift_nan_canonicalization(true)
+        .max_wasm_stack(profile.stack_bytes_max)
+        .wasm_backtrace_max_frames(None)
+        .concurrency_support(false)
+        // What contracts do not need is off: fewer ways to differ, less compiler to trust.
+        .wasm_simd(false)
+        .wasm_relaxed_simd(false)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_tail_call(false)
+        .wasm_extended_const(false)
+        .wasm_custom_page_sizes(false)
+        .wasm_wide_arithmetic(false);
+    config
+}

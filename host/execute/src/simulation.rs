@@ -1,0 +1,232 @@
+//! What a transaction reads and would write while it is executed: a snapshot of committed state
+//! under the transaction's own writes, and the record of both.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use bytes::Bytes;
+use cordon_types::{
+    ContractId, ContractReadWriteSet, Event, HistoryEntry, KeyRead, KeyWrite, RangeRead,
+    RangeResults, ReadWriteSet, Snapshot, StateError, Version,
+};
+
+/// A half-open range of keys; an empty `end` means no bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyRange {
+    pub(crate) start: String,
+    pub(crate) end: String,
+}
+
+impl KeyRange {
+    /// The keys that begin with `prefix`.
+    pub(crate) fn prefix(prefix: &str) -> Self {
+        Self {
+            start: prefix.to_owned(),
+            end: after_prefix(prefix),
+        }
+    }
+
+    /// The part of the range that lies after `key`.
+    pub(crate) fn after(mut self, key: &str) -> Self {
+        // U+0000 is the smallest character: nothing lies between `key` and this.
+        let next = format!("{key}\0");
+        if next.as_bytes() > self.start.as_bytes() {
+            self.start = next;
+        }
+        self
+    }
+
+    fn contains(&self, key: &str) -> bool {
+        key.as_bytes() >= self.start.as_bytes() && self.ends_after(key)
+    }
+
+    fn ends_after(&self, key: &str) -> bool {
+        self.end.is_empty() || key.as_bytes() < self.end.as_bytes()
+    }
+}
+
+/// The smallest text above all that begin with `prefix`; empty when there is none.
+fn after_prefix(prefix: &str) -> String {
+    let mut text = prefix.to_owned();
+    while let Some(last) = text.pop() {
+        // Characters order as their UTF-8 does; the step over the surrogates is the only gap.
+        let next = match last {
+            '\u{D7FF}' => Some('\u{E000}'),
+            _ => char::from_u32(u32::from(last) + 1),
+        };
+        if let Some(next) = next {
+            text.push(next);
+            return text;
+        }
+    }
+    text
+}
+
+/// A page of a scan.
+pub(crate) struct Page {
+    pub(crate) entries: Vec<(String, Bytes)>,
+    pub(crate) next: Option<String>,
+}
+
+/// One transaction's view of one contract's state.
+pub(crate) struct Simulation {
+    contract: ContractId,
+    snapshot: Box<dyn Snapshot>,
+    reads: BTreeMap<String, Option<Version>>,
+    range_reads: Vec<RangeRead>,
+    writes: BTreeMap<String, Option<Bytes>>,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Simulation {
+    pub(crate) fn new(contract: ContractId, snapshot: Box<dyn Snapshot>) -> Self {
+        Self {
+            contract,
+            snapshot,
+            reads: BTreeMap::new(),
+            range_reads: Vec::new(),
+            writes: BTreeMap::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Own writes first, then committed state; only the latter is recorded as read.
+    pub(crate) fn get(&mut self, key: String) -> Result<Option<Bytes>, StateError> {
+        if let Some(written) = self.writes.get(&key) {
+            return Ok(written.clone());
+        }
+        let found = self.snapshot.get(&self.contract, &key)?;
+        let version = found.as_ref().map(|found| found.version);
+        self.reads.insert(key, version);
+        Ok(found.map(|found| found.value))
+    }
+
+    /// Returns the change in bytes that the transaction writes.
+    pub(crate) fn write(&mut self, key: String, value: Option<Bytes>) -> isize {
+        let size = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len).cast_signed();
+        let added = size(&value);
+        match self.writes.entry(key) {
+            Entry::Occupied(mut entry) => added - size(&entry.insert(value)),
+            Entry::Vacant(entry) => {
+                let key_bytes = entry.key().len().cast_signed();
+                entry.insert(value);
+                added + key_bytes
+            }
+        }
+    }
+
+    /// A page of `range`: committed entries merged with own writes, at most `limit`. Records every
+    /// committed entry between the start and the last key handed out (or the end).
+    pub(crate) fn scan(&mut self, range: &KeyRange, limit: usize) -> Result<Page, StateError> {
+        let mut own = self
+            .writes
+            .range::<str, _>((
+                std::ops::Bound::Included(range.start.as_str()),
+                std::ops::Bound::Unbounded,
+            ))
+            .take_while(|(key, _)| range.contains(key))
+            .peekable();
+        let mut seen = Vec::new();
+        let mut entries: Vec<(String, Bytes)> = Vec::new();
+        let mut from = range.clone();
+        'chunks: loop {
+            // Own deletes can hide committed entries, so a page may need more than one chunk.
+            let chunk = if range.start.as_bytes() >= range.end.as_bytes() && !range.end.is_empty() {
+                Vec::new()
+            } else {
+                self.snapshot
+                    .scan(&self.contract, &from.start, &from.end, limit)?
+            };
+            let last_chunk = chunk.len() < limit;
+            if let Some((key, _)) = chunk.last() {
+                from = from.after(key);
+            }
+            for (key, found) in chunk {
+                while let Some((own_key, value)) =
+                    own.next_if(|(own_key, _)| own_key.as_bytes() < key.as_bytes())
+                {
+                    entries.extend(value.clone().map(|value| (own_key.clone(), value)));
+                    if entries.len() == limit {
+                        break 'chunks;
+                    }
+                }
+                seen.push(KeyRead {
+                    key: key.clone(),
+                    version: Some(found.version),
+                });
+                match own.next_if(|(own_key, _)| **own_key == key) {
+                    Some((_, value)) => entries.extend(value.clone().map(|value| (key, value))),
+                    None => entries.push((key, found.value)),
+                }
+                if entries.len() == limit {
+                    break 'chunks;
+                }
+            }
+            if last_chunk {
+                for (own_key, value) in own.by_ref() {
+                    entries.extend(value.clone().map(|value| (own_key.clone(), value)));
+                    if entries.len() == limit {
+                        break 'chunks;
+                    }
+                }
+                break;
+            }
+        }
+        let next = if entries.len() == limit {
+            entries.last().map(|(key, _)| key.clone())
+        } else {
+            None
+        };
+        self.range_reads.push(RangeRead {
+            start: range.start.clone(),
+            end: next.clone().unwrap_or_else(|| range.end.clone()),
+            exhausted: next.is_none(),
+            results: RangeResults::Raw(seen),
+        });
+        Ok(Page { entries, next })
+    }
+
+    /// Committed changes of a key, newest first; not recorded.
+    pub(crate) fn history(
+        &self,
+        key: &str,
+        before: Option<Version>,
+        limit: usize,
+    ) -> Result<Vec<HistoryEntry>, StateError> {
+        self.snapshot.history(&self.contract, key, before, limit)
+    }
+
+    /// Keys that the transaction has read or written so far, those seen in scans included.
+    pub(crate) fn keys(&self) -> usize {
+        let in_scans: usize = self
+            .range_reads
+            .iter()
+            .map(|range| match &range.results {
+                RangeResults::Raw(reads) => reads.len(),
+                RangeResults::Merkle { .. } => 0,
+            })
+            .sum();
+        self.reads.len() + self.writes.len() + in_scans
+    }
+
+    /// The record, and the events.
+    pub(crate) fn finish(self) -> (ReadWriteSet, Vec<Event>) {
+        let set = ContractReadWriteSet {
+            contract: self.contract,
+            reads: self
+                .reads
+                .into_iter()
+                .map(|(key, version)| KeyRead { key, version })
+                .collect(),
+            range_reads: self.range_reads,
+            writes: self
+                .writes
+                .into_iter()
+                .map(|(key, value)| KeyWrite { key, value })
+                .collect(),
+        };
+        let untouched = set.reads.is_empty() && set.range_reads.is_empty() && set.writes.is_empty();
+        let contracts = if untouched { Vec::new() } else { vec![set] };
+        (ReadWriteSet { contracts }, self.events)
+    }
+}
