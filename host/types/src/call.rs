@@ -68,6 +68,6 @@ impl std::fmt::Debug for Response {
         f.debug_struct("Response")
             .field("status", &self.status)
             .field("bytes", &self.payload.len())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

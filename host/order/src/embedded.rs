@@ -1,0 +1,354 @@
+//! The log kept in this process: an fsynced file, written by one thread that groups what arrives
+//! while the disk works.
+//!
+//! The same thread posts the cuts. An envelope that finds the line idle is cut at once, in the same
+//! fsync, so a lone client waits for nothing. Under load the open block is cut when no envelope has
+//! come for [`IDLE`], or [`OPEN_MAX`] after its first one.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use cordon_journal::{Journal, JournalError, Location, Options, Reader, TornTail};
+use futures::StreamExt as _;
+use tokio::sync::{oneshot, watch};
+
+use crate::cutter::{BatchLimits, Cutter};
+use crate::error::OrderError;
+use crate::log::RecordStream;
+use crate::record::{Chain, Content, ENVELOPE_BYTES_MAX, Position, Record};
+
+/// The line is idle when no envelope has come for this long: several times what one fsync takes,
+/// below what a person notices.
+const IDLE: Duration = Duration::from_millis(5);
+/// Longest that a block stays open.
+const OPEN_MAX: Duration = Duration::from_millis(100);
+/// Envelopes that may wait for the disk; more are told to come again.
+const QUEUE_MAX: usize = 10_000;
+/// Envelopes in one write.
+const WRITE_MAX: usize = 1_000;
+/// Records handed to a reader at once.
+const READ_MAX: u64 = 256;
+/// A new file is begun beyond this size.
+const SEGMENT_BYTES: u64 = 256 << 20;
+
+struct Waiting {
+    envelope: Bytes,
+    done: oneshot::Sender<Result<(), OrderError>>,
+}
+
+/// Where the records are, shared with readers.
+#[derive(Default)]
+struct Index(Mutex<Vec<Location>>);
+
+impl Index {
+    fn locked(&self) -> std::sync::MutexGuard<'_, Vec<Location>> {
+        // The vector is valid at every moment, so a panic elsewhere leaves nothing to fear.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The log of one channel in this process. Cheap to clone; the files are closed with the last clone.
+#[derive(Clone)]
+pub struct EmbeddedLog {
+    queue: SyncSender<Waiting>,
+    reader: Reader,
+    index: Arc<Index>,
+    length: watch::Receiver<u64>,
+}
+
+impl EmbeddedLog {
+    /// Opens or creates the log in `dir`. Returns what was cut off its end, if the process or the
+    /// machine had stopped in the middle of a write: such a record was never acknowledged.
+    ///
+    /// # Errors
+    /// [`OrderError::Storage`] when the files are damaged or in use by another process.
+    pub fn open(dir: &Path, limits: BatchLimits) -> Result<(Self, Option<TornTail>), OrderError> {
+        let (journal, opened) = Journal::open(
+            dir,
+            Options {
+                segment_bytes: SEGMENT_BYTES,
+            },
+        )
+        .map_err(storage)?;
+        let reader = journal.reader();
+        let mut chain = Chain::default();
+        let mut cutter = Cutter::new(limits, 1, Position::default());
+        for (position, location) in (0..).zip(&opened.records) {
+            let record = read_record(&reader, position, *location)?;
+            chain.check(&record)?;
+            cutter.push(&record);
+        }
+        let (length_sender, length) = watch::channel(opened.records.len() as u64);
+        let index = Arc::new(Index(Mutex::new(opened.records)));
+        let (queue, waiting) = sync_channel(QUEUE_MAX);
+        let writer = Writer {
+            journal,
+            chain,
+            cutter,
+            index: Arc::clone(&index),
+            length: length_sender,
+            waiting,
+        };
+        std::thread::Builder::new()
+            .name("ordering".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|error| OrderError::Storage(error.to_string()))?;
+        Ok((
+            Self {
+                queue,
+                reader,
+                index,
+                length,
+            },
+            opened.cut,
+        ))
+    }
+
+    /// Number of records.
+    pub fn length(&self) -> u64 {
+        *self.length.borrow()
+    }
+
+    /// Appends an encoded envelope; returns once it is on disk.
+    ///
+    /// # Errors
+    /// [`OrderError::Refused`]: it is not in the log. Any other: that is not known.
+    pub async fn append(&self, envelope: Bytes) -> Result<(), OrderError> {
+        if envelope.len() > ENVELOPE_BYTES_MAX {
+            let bytes = envelope.len();
+            return Err(OrderError::Refused(format!(
+                "it has {bytes} bytes, at most {ENVELOPE_BYTES_MAX} are allowed"
+            )));
+        }
+        let (done, result) = oneshot::channel();
+        self.queue
+            .try_send(Waiting { envelope, done })
+            .map_err(|error| match error {
+                TrySendError::Full(_) => {
+                    OrderError::Refused("too many envelopes are waiting; try again".to_owned())
+                }
+                TrySendError::Disconnected(_) => stopped(),
+            })?;
+        result.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// The records from `position` on, as they come, for ever.
+    pub fn read(&self, position: u64) -> RecordStream {
+        let length = self.length();
+        if position > length {
+            // Whoever asks has read more than there is: the log has lost its end, or is another one.
+            let error = OrderError::Forked(format!(
+                "it has {length} records, and {position} were read from it before"
+            ));
+            return futures::stream::once(async { Err(error) }).boxed();
+        }
+        let reading = (self.clone(), position);
+        futures::stream::try_unfold(reading, |(mut log, position)| async move {
+            let length = log
+                .length
+                .wait_for(|length| *length > position)
+                .await
+                .map(|length| *length)
+                .map_err(|_| stopped())?;
+            let end = length.min(position + READ_MAX);
+            let locations = log.index.locked()[position as usize..end as usize].to_vec();
+            let records = (position..)
+                .zip(locations)
+                .map(|(position, location)| read_record(&log.reader, position, location))
+                .collect::<Result<Vec<_>, _>>()?;
+            Ok(Some((records, (log, end))))
+        })
+        .boxed()
+    }
+}
+
+fn read_record(reader: &Reader, position: u64, location: Location) -> Result<Record, OrderError> {
+    let bytes = reader.read(location).map_err(storage)?;
+    Record::from_file(position, &bytes)
+        .ok_or_else(|| OrderError::Storage(format!("record {position} is not a record")))
+}
+
+fn storage(error: JournalError) -> OrderError {
+    OrderError::Storage(error.to_string())
+}
+
+fn stopped() -> OrderError {
+    OrderError::Storage("the writer has stopped".to_owned())
+}
+
+/// The thread that writes.
+struct Writer {
+    journal: Journal,
+    chain: Chain,
+    cutter: Cutter,
+    index: Arc<Index>,
+    length: watch::Sender<u64>,
+    waiting: Receiver<Waiting>,
+}
+
+impl Writer {
+    fn run(mut self) {
+        let mut last_arrival: Option<Instant> = None;
+        // When the open block got its first envelope; a block left open by a restart is cut soon.
+        let mut opened = (self.cutter.open() > 0).then(Instant::now);
+        loop {
+            let first = match opened {
+                None => match self.waiting.recv() {
+                    Ok(first) => Some(first),
+                    Err(_) => return,
+                },
+                Some(since) => {
+                    let idle_at = last_arrival.unwrap_or(since) + IDLE;
+                    let deadline = idle_at.min(since + OPEN_MAX);
+                    match self
+                        .waiting
+                        .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+                    {
+                        Ok(first) => Some(first),
+                        Err(RecvTimeoutError::Timeout) => None,
+                        Err(RecvTimeoutError::Disconnected) => return,
+                    }
+                }
+            };
+            let now = Instant::now();
+            let idle = last_arrival.is_none_or(|last| now.duration_since(last) >= IDLE);
+            let waiting: Vec<Waiting> = first
+                .into_iter()
+                .chain(self.waiting.try_iter().take(WRITE_MAX))
+                .collect();
+            let cut_now = waiting.is_empty() || (idle && opened.is_none());
+            if !waiting.is_empty() {
+                last_arrival = Some(now);
+            }
+            let result = self.write(&waiting, cut_now);
+            let failed = result.is_err();
+            for waiting in waiting {
+                // The client may have gone; the envelope is in the log all the same.
+                let _ = waiting.done.send(result.clone());
+            }
+            if failed {
+                // Nothing may be acknowledged after a failed write: the log stays closed until the
+                // process is started again and has looked at what is on disk.
+                return;
+            }
+            opened = (self.cutter.open() > 0).then(|| opened.unwrap_or(now));
+        }
+    }
+
+    fn write(&mut self, waiting: &[Waiting], cut: bool) -> Result<(), OrderError> {
+        let mut locations = Vec::with_capacity(waiting.len() + 1);
+        for waiting in waiting {
+            locations.push(self.append(Content::Envelope(waiting.envelope.clone()))?);
+        }
+        if cut && self.cutter.open() > 0 {
+            locations.push(self.append(Content::Cut(self.cutter.number()))?);
+        }
+        self.journal.sync().map_err(storage)?;
+        let length = {
+            let mut index = self.index.locked();
+            index.extend(locations);
+            index.len() as u64
+        };
+        self.length.send_replace(length);
+        Ok(())
+    }
+
+    fn append(&mut self, content: Content) -> Result<Location, OrderError> {
+        let record = self.chain.extend(content);
+        let (head, body) = record.file_parts();
+        let location = self
+            .journal
+            .append_parts(&[&head, &body])
+            .map_err(storage)?;
+        self.cutter.push(&record);
+        Ok(location)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: BatchLimits = BatchLimits {
+        count_max: 10,
+        bytes_max: 1 << 20,
+    };
+
+    async fn batches(log: &EmbeddedLog, count: usize) -> Vec<crate::Batch> {
+        let mut chain = Chain::default();
+        let mut cutter = Cutter::new(LIMITS, 1, Position::default());
+        let mut stream = log.read(0);
+        let mut batches = Vec::new();
+        while batches.len() < count {
+            for record in stream.next().await.unwrap().unwrap() {
+                chain.check(&record).unwrap();
+                batches.extend(cutter.push(&record));
+            }
+        }
+        batches
+    }
+
+    #[tokio::test]
+    async fn an_idle_line_is_cut_at_once_and_a_restart_loses_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, _) = EmbeddedLog::open(dir.path(), LIMITS).unwrap();
+        log.append(Bytes::from_static(b"one")).await.unwrap();
+        // The cut went to disk with the envelope: it is there once append has returned.
+        assert_eq!(log.length(), 2);
+        assert_eq!(batches(&log, 1).await[0].envelopes, ["one"]);
+        drop(log);
+
+        let (log, torn) = open_when_released(dir.path()).await;
+        assert!(torn.is_none());
+        log.append(Bytes::from_static(b"two")).await.unwrap();
+        let batches = batches(&log, 2).await;
+        assert_eq!(batches[1].number, 2);
+        assert_eq!(batches[1].envelopes, ["two"]);
+    }
+
+    #[tokio::test]
+    async fn under_load_every_envelope_is_cut_into_a_block() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, _) = EmbeddedLog::open(dir.path(), LIMITS).unwrap();
+        let appends = (0..95u8).map(|n| log.append(Bytes::from(vec![n])));
+        for result in futures::future::join_all(appends).await {
+            result.unwrap();
+        }
+        let mut found = 0;
+        let mut blocks = 10;
+        while found < 95 {
+            found = batches(&log, blocks)
+                .await
+                .iter()
+                .map(|b| b.envelopes.len())
+                .sum();
+            blocks += 1;
+        }
+        assert_eq!(found, 95);
+    }
+
+    #[tokio::test]
+    async fn an_envelope_that_is_too_large_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, _) = EmbeddedLog::open(dir.path(), LIMITS).unwrap();
+        let error = log
+            .append(vec![0; ENVELOPE_BYTES_MAX + 1].into())
+            .await
+            .unwrap_err();
+        assert!(matches!(error, OrderError::Refused(_)));
+        assert_eq!(log.length(), 0);
+    }
+
+    /// The writer's thread lets go of the files a moment after the last handle is dropped.
+    async fn open_when_released(dir: &Path) -> (EmbeddedLog, Option<TornTail>) {
+        loop {
+            match EmbeddedLog::open(dir, LIMITS) {
+                Ok(opened) => return opened,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The log kept by another host, over gRPC.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use cordon_types::ChannelId;
+use cordon_wire::proto::cordon::ordering::v1 as proto;
+use futures::StreamExt as _;
+use proto::ordering_log_client::OrderingLogClient;
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+
+use crate::error::OrderError;
+use crate::log::RecordStream;
+use crate::record::{Content, ENVELOPE_BYTES_MAX, Record};
+
+/// Envelopes under way to the log at once.
+const UNDER_WAY_MAX: usize = 1_000;
+/// A reply holds a batch of records; the largest has one largest envelope and many small ones.
+const REPLY_BYTES_MAX: usize = 4 * ENVELOPE_BYTES_MAX;
+
+struct Waiting {
+    envelope: Bytes,
+    done: oneshot::Sender<Result<(), OrderError>>,
+}
+
+/// The log of one channel on another host. Cheap to clone.
+#[derive(Clone)]
+pub struct RemoteLog {
+    channel_id: ChannelId,
+    address: String,
+    client: OrderingLogClient<Channel>,
+    queue: mpsc::Sender<Waiting>,
+}
+
+impl RemoteLog {
+    /// The log of `channel_id` at `address`, reached over `connection` (connected when needed, and
+    /// again when it breaks). Must be called inside a tokio runtime.
+    pub fn new(channel_id: ChannelId, address: String, connection: Channel) -> Self {
+        let client = OrderingLogClient::new(connection)
+            .max_decoding_message_size(REPLY_BYTES_MAX)
+            .max_encoding_message_size(REPLY_BYTES_MAX);
+        let (queue, waiting) = mpsc::channel(UNDER_WAY_MAX);
+        let appender = Appender {
+            channel_id: channel_id.clone(),
+            address: address.clone(),
+            client: client.clone(),
+        };
+        tokio::spawn(appender.run(waiting));
+        Self {
+            channel_id,
+            address,
+            client,
+            queue,
+        }
+    }
+
+    pub(crate) async fn append(&self, envelope: Bytes) -> Result<(), OrderError> {
+        let (done, result) = oneshot::channel();
+        let unavailable = || OrderError::Unavailable {
+            address: self.address.clone(),
+            reason: "the connection was closed".to_owned(),
+        };
+        self.queue
+            .send(Waiting { envelope, done })
+            .await
+            .map_err(|_| unavailable())?;
+        result.await.unwrap_or_else(|_| Err(unavailable()))
+    }
+
+    pub(crate) fn read(&self, position: u64) -> RecordStream {
+        let mut client = self.client.clone();
+        let address = self.address.clone();
+        let request = proto::ReadRequest {
+            channel_id: self.channel_id.to_string(),
+            position,
+        };
+        let stream = async move {
+            let failed = |status: tonic::Status| unavailable(&address, &status);
+            let replies = client.read(request).await.map_err(failed)?.into_inner();
+            let address = address.clone();
+            Ok::<_, OrderError>(replies.map(move |reply| {
+                let reply = reply.map_err(|status| unavailable(&address, &status))?;
+                reply.records.into_iter().map(record).collect()
+            }))
+        };
+        // A connection that could not be made is a stream of one error.
+        futures::stream::once(stream)
+            .flat_map(|stream| match stream {
+                Ok(records) => records.boxed(),
+                Err(error) => futures::stream::once(async { Err(error) }).boxed(),
+            })
+            .boxed()
+    }
+}
+
+fn record(record: proto::LogRecord) -> Result<Record, OrderError> {
+    let malformed = || OrderError::Forked("a record without content or chain".to_owned());
+    let content = match record.kind.ok_or_else(malformed)? {
+        proto::log_record::Kind::Envelope(envelope) => Content::Envelope(envelope),
+        proto::log_record::Kind::Cut(block) => Content::Cut(block),
+    };
+    let chain = record.chain.as_ref().try_into().map_err(|_| malformed())?;
+    Ok(Record {
+        position: record.position,
+        chain,
+        content,
+    })
+}
+
+impl From<Record> for proto::LogRecord {
+    fn from(record: Record) -> Self {
+        Self {
+            position: record.position,
+            chain: Bytes::copy_from_slice(&record.chain),
+            kind: Some(match record.content {
+                Content::Envelope(envelope) => proto::log_record::Kind::Envelope(envelope),
+                Content::Cut(block) => proto::log_record::Kind::Cut(block),
+            }),
+        }
+    }
+}
+
+fn unavailable(address: &str, status: &tonic::Status) -> OrderError {
+    OrderError::Unavailable {
+        address: address.to_owned(),
+        reason: status.message().to_owned(),
+    }
+}
+
+/// The task that keeps one stream of appends open.
+struct Appender {
+    channel_id: ChannelId,
+    address: String,
+    client: OrderingLogClient<Channel>,
+}
+
+impl Appender {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Waiting>) {
+        while let Some(first) = waiting.recv().await {
+            self.one_stream(first, &mut waiting).await;
+        }
+    }
+
+    /// Sends until the stream breaks. Whoever waits then is told that nothing is known.
+    async fn one_stream(&mut self, first: Waiting, waiting: &mut mpsc::Receiver<Waiting>) {
+        let (requests, outgoing) = mpsc::channel(UNDER_WAY_MAX);
+        let mut under_way: VecDeque<oneshot::Sender<_>> = VecDeque::new();
+        let request = |envelope| proto::AppendRequest {
+            channel_id: self.channel_id.to_string(),
+            envelope,
+        };
+        under_way.push_back(first.done);
+        if requests.send(request(first.envelope)).await.is_err() {
+            return;
+        }
+        let fail = |under_way: VecDeque<oneshot::Sender<_>>, status: &tonic::Status| {
+            for done in under_way {
+                let _ = done.send(Err(unavailable(&self.address, status)));
+            }
+        };
+        let mut replies = match self.client.append(ReceiverStream::new(outgoing)).await {
+            Ok(replies) => replies.into_inner(),
+            Err(status) => return fail(under_way, &status),
+        };
+        loop {
+            tokio::select! {
+                next = waiting.recv(), if under_way.len() < UNDER_WAY_MAX => {
+                    let Some(next) = next else { return };
+                    under_way.push_back(next.done);
+                    if requests.send(request(next.envelope)).await.is_err() {
+                        return fail(under_way, &tonic::Status::unavailable("the stream has ended"));
+                    }
+                }
+                reply = replies.message() => match reply {
+                    Ok(Some(reply)) => {
+                        if let Some(done) = under_way.pop_front() {
+                            let refused = !reply.refused.is_empty();
+                            let _ = done.send(if refused {
+                                Err(OrderError::Refused(reply.refused))
+                            } else {
+                                Ok(())
+                            });
+                        }
+                    }
+                    Ok(None) => {
+                        return fail(under_way, &tonic::Status::unavailable("the stream has ended"));
+                    }
+                    Err(status) => return fail(under_way, &status),
+                }
+            }
+        }
+    }
+}
