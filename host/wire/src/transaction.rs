@@ -249,7 +249,14 @@ impl Transaction {
         let contract: ContractId = named.parse().map_err(|_| {
             bad(Code::InvalidChaincode)(WireError::invalid("chaincode name", "a contract id"))
         })?;
-        let rw_set = decode_rw_set(&action.results).map_err(bad(Code::BadRwset))?;
+        let rw_set = decode_rw_set(&action.results).map_err(|cause| {
+            let code = match cause {
+                // A set that decodes, but whose writes no host can apply.
+                WireError::Invalid { what: "write key" | "write", .. } => Code::InvalidWriteset,
+                _ => Code::BadRwset,
+            };
+            TransactionError { code, cause }
+        })?;
         let events = parse_events(&action.events, &contract, &tx_id)?;
         Ok(Self {
             channel,

@@ -1,0 +1,97 @@
+//! Step 1: what the bytes of an envelope alone tell.
+
+use bytes::Bytes;
+use cordon_types::{ChannelId, TxId, ValidationCode};
+use cordon_wire::proposal::CONFIG;
+use cordon_wire::proto::common::ConfigEnvelope;
+use cordon_wire::transaction::{Envelope, Transaction, TransactionError};
+use cordon_wire::{WireError, decode};
+
+use crate::{Reason, Verdict};
+
+/// An envelope taken apart.
+pub enum Prepared {
+    /// An endorsed transaction of the right shape, for this channel, with a timestamp.
+    Transaction(Box<Transaction>),
+    /// A configuration of this channel. It is valid as the first transaction of block 0, where the
+    /// channel begins and no rule exists yet that it could be checked against; a host that joins
+    /// trusts that block by its hash. Anywhere else it is `INVALID_CONFIG_TRANSACTION`.
+    Config,
+    /// It is neither, and this is its verdict.
+    Refused(Verdict),
+}
+
+/// Takes an encoded envelope apart for the ledger of `channel`. Never fails: what is wrong with the
+/// envelope becomes its verdict.
+pub fn prepare(envelope_bytes: &Bytes, channel: &ChannelId) -> Prepared {
+    match take_apart(envelope_bytes, channel) {
+        Ok(prepared) => prepared,
+        Err(verdict) => Prepared::Refused(verdict),
+    }
+}
+
+fn take_apart(envelope_bytes: &Bytes, channel: &ChannelId) -> Result<Prepared, Verdict> {
+    let envelope = Envelope::parse(envelope_bytes).map_err(shape)?;
+    if envelope.header.channel_header.r#type == CONFIG {
+        check_channel(&envelope.header.channel_header.channel_id, channel)?;
+        let config: Result<ConfigEnvelope, _> = decode(&envelope.data, "configuration");
+        let cause = match config {
+            Ok(ConfigEnvelope {
+                config: Some(_), ..
+            }) => return Ok(Prepared::Config),
+            Ok(_) => WireError::Missing {
+                what: "configuration",
+            },
+            Err(cause) => cause,
+        };
+        return Err(shape(TransactionError {
+            code: ValidationCode::InvalidConfigTransaction,
+            cause,
+        }));
+    }
+    let transaction = Transaction::parse(envelope).map_err(shape)?;
+    check_channel(transaction.channel.as_str(), channel)?;
+    if transaction.header.channel_header.timestamp.is_none() {
+        // Without it there is no time to judge certificates at.
+        return Err(shape(TransactionError {
+            code: ValidationCode::BadChannelHeader,
+            cause: WireError::Missing { what: "timestamp" },
+        }));
+    }
+    Ok(Prepared::Transaction(Box::new(transaction)))
+}
+
+fn check_channel(named: &str, channel: &ChannelId) -> Result<(), Verdict> {
+    if named == channel.as_str() {
+        return Ok(());
+    }
+    Err(Verdict::refused(
+        ValidationCode::TargetChainNotFound,
+        Reason::OtherChannel,
+    ))
+}
+
+fn shape(error: TransactionError) -> Verdict {
+    Verdict::refused(error.code, Reason::Shape(error.cause))
+}
+
+/// The transaction id that an envelope with this verdict takes, so that no later transaction can
+/// have it.
+///
+/// Only an envelope whose creator's signature holds takes an id, whatever else is wrong with it.
+/// (In Fabric every envelope in a block does, so whoever sees a transaction on its way can have its
+/// id used up by a copy without a valid signature.) Built from the block alone, so that an index
+/// can be rebuilt.
+pub fn claimed_tx_id(prepared: &Prepared, code: ValidationCode) -> Option<TxId> {
+    // Shape comes before these two in the order of checks, everything else after them.
+    if matches!(
+        code,
+        ValidationCode::BadCreatorSignature | ValidationCode::DuplicateTxid
+    ) {
+        return None;
+    }
+    match prepared {
+        Prepared::Transaction(transaction) => Some(transaction.tx_id),
+        Prepared::Config | Prepared::Refused(_) => None,
+    }
+}
