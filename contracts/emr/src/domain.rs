@@ -1,0 +1,335 @@
+//! The rules of medical records: who may do what, and what is refused.
+//!
+//! Each rule checks its input, then the caller, and only then reads a record. Rules know nothing of
+//! WIT or JSON and run on any [`World`]; errors name fields as clients write them.
+//!
+//! Roles are values of the certificate's attribute `userRole`. A patient's id is the enrollment id of
+//! the patient's own certificate. Source: the SOUTHWORKS sample's smart contracts `health-center`,
+//! `physician` and `patient`.
+
+use cordon_sdk::{Timestamp, World};
+use serde::{Deserialize, Serialize};
+
+use crate::error::EmrError;
+use crate::keys::{self, EMRS, NOTES, PATIENTS_BY_EMR_ID};
+
+/// What a rule gives: an answer or a refusal.
+pub type Result<T> = std::result::Result<T, EmrError>;
+
+/// The certificate's attribute that holds the caller's role.
+pub const ROLE_ATTRIBUTE: &str = "userRole";
+
+/// Longest id that is accepted, in bytes: three parts of a key have to fit into 1,024.
+pub const ID_BYTES_MAX: usize = 256;
+
+/// Longest other text that is accepted, in bytes: six of them have to fit into a value of 1 MiB.
+pub const TEXT_BYTES_MAX: usize = 65_536;
+
+/// What is needed to open a record.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewEmr {
+    /// The patient's id.
+    pub patient_id: String,
+    /// The patient's name.
+    pub patient_name: String,
+    /// The patient's date of birth, in any form.
+    pub patient_birthdate: String,
+}
+
+/// A record as it is stored, without its notes.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmrRecord {
+    /// Id of the transaction that opened it.
+    pub emr_id: String,
+    /// The organisation that keeps it.
+    pub organization: String,
+    /// The patient's id.
+    pub patient_id: String,
+    /// The patient's name.
+    pub patient_name: String,
+    /// The patient's date of birth, as it was given.
+    pub patient_birthdate: String,
+    /// Enrollment id of who opened it.
+    pub created_by: String,
+}
+
+/// A record with all its notes, oldest first.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Emr {
+    /// The record.
+    pub record: EmrRecord,
+    /// Its notes. Empty for a new record.
+    pub notes: Vec<Note>,
+}
+
+/// What a physician writes down; `None`, like a blank text, where there is nothing to say.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewNote {
+    /// The patient whose record the note is added to.
+    pub patient_id: String,
+    /// The medical area.
+    pub area: String,
+    /// Vital signs.
+    pub vital_signs: Option<String>,
+    /// Diagnosis.
+    pub diagnosis: Option<String>,
+    /// Medication.
+    pub medication: Option<String>,
+    /// Progress.
+    pub progress: Option<String>,
+    /// Result of a test.
+    pub test_result: Option<String>,
+}
+
+/// A note as it is stored. Never changed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Id of the transaction that added it.
+    pub note_id: String,
+    /// The patient's id.
+    pub patient_id: String,
+    /// The medical area.
+    pub area: String,
+    /// Vital signs.
+    pub vital_signs: Option<String>,
+    /// Diagnosis.
+    pub diagnosis: Option<String>,
+    /// Medication.
+    pub medication: Option<String>,
+    /// Progress.
+    pub progress: Option<String>,
+    /// Result of a test.
+    pub test_result: Option<String>,
+    /// Enrollment id of who added it.
+    pub physician: String,
+    /// When that person's client signed it.
+    pub timestamp: Timestamp,
+}
+
+/// What a caller is to this contract.
+#[derive(Clone, Copy)]
+enum Role {
+    HealthCenter,
+    Physician,
+    Patient,
+}
+
+impl Role {
+    fn attribute(self) -> &'static str {
+        match self {
+            Self::HealthCenter => "healthcenter",
+            Self::Physician => "physician",
+            Self::Patient => "patient",
+        }
+    }
+}
+
+/// A caller whose role was checked.
+struct Actor {
+    organization: String,
+    /// Enrollment id, never empty.
+    name: String,
+}
+
+impl Actor {
+    fn in_role(world: &impl World, role: Role) -> Result<Self> {
+        let caller = world.caller();
+        caller.require_attribute(ROLE_ATTRIBUTE, role.attribute())?;
+        caller.require_enrollment_id()?;
+        Ok(Self {
+            organization: caller.msp_id,
+            name: caller.enrollment_id,
+        })
+    }
+}
+
+// === Health centre ===
+
+/// Opens a record, and emits `EmrCreated` with its id.
+///
+/// # Errors
+/// [`EmrError`]: an unusable field, another role, or a patient who has a record already.
+pub fn create_emr(world: &mut impl World, new: NewEmr) -> Result<Emr> {
+    check_id("patientId", &new.patient_id)?;
+    check_text("patientName", &new.patient_name)?;
+    check_text("patientBirthdate", &new.patient_birthdate)?;
+    let actor = Actor::in_role(world, Role::HealthCenter)?;
+
+    let key = keys::emr(&actor.organization, &new.patient_id);
+    if EMRS.contains(world, &key)? {
+        return Err(EmrError::AlreadyRegistered);
+    }
+    let record = EmrRecord {
+        emr_id: world.transaction_id(),
+        organization: actor.organization.clone(),
+        patient_id: new.patient_id.clone(),
+        patient_name: new.patient_name,
+        patient_birthdate: new.patient_birthdate,
+        created_by: actor.name,
+    };
+    EMRS.put(world, &key, &record)?;
+    let index = keys::emr_id(&actor.organization, &record.emr_id);
+    PATIENTS_BY_EMR_ID.put(world, &index, &record.patient_id)?;
+    world.emit("EmrCreated", record.emr_id.as_bytes())?;
+    Ok(Emr {
+        record,
+        notes: Vec::new(),
+    })
+}
+
+/// Whether the patient has a record in the caller's organisation.
+///
+/// # Errors
+/// [`EmrError`]: an unusable id, or another role.
+pub fn check_is_patient_registered(world: &impl World, patient_id: &str) -> Result<bool> {
+    check_id("patientId", patient_id)?;
+    let actor = Actor::in_role(world, Role::HealthCenter)?;
+    Ok(EMRS.contains(world, &keys::emr(&actor.organization, patient_id))?)
+}
+
+// === Physician ===
+
+/// The record with this id.
+///
+/// # Errors
+/// [`EmrError`]: an unusable id, another role, or no such record.
+pub fn read_emr(world: &impl World, emr_id: &str) -> Result<Emr> {
+    check_id("emrId", emr_id)?;
+    let actor = Actor::in_role(world, Role::Physician)?;
+    let index = keys::emr_id(&actor.organization, emr_id);
+    let patient_id = PATIENTS_BY_EMR_ID
+        .get(world, &index)?
+        .ok_or(EmrError::UnknownEmr)?;
+    load(world, &actor.organization, &patient_id)
+}
+
+/// The record of this patient.
+///
+/// # Errors
+/// [`EmrError`]: an unusable id, another role, or an unknown patient.
+pub fn emr_for_physician(world: &impl World, patient_id: &str) -> Result<Emr> {
+    check_id("patientId", patient_id)?;
+    let actor = Actor::in_role(world, Role::Physician)?;
+    load(world, &actor.organization, patient_id)
+}
+
+/// Adds a note, and emits `EmrNoteAdded` with its id.
+///
+/// Reads the patient's record, which adding a note does not write, and writes a key that nothing
+/// reads before: so any number of notes can be added at the same moment, and all commit.
+///
+/// # Errors
+/// [`EmrError`]: an unusable field, another role, or an unknown patient.
+pub fn add_emr_note(world: &mut impl World, new: NewNote) -> Result<Note> {
+    check_id("patientId", &new.patient_id)?;
+    check_text("area", &new.area)?;
+    let vital_signs = optional("vitalSigns", new.vital_signs)?;
+    let diagnosis = optional("diagnosis", new.diagnosis)?;
+    let medication = optional("medication", new.medication)?;
+    let progress = optional("progress", new.progress)?;
+    let test_result = optional("testResult", new.test_result)?;
+    let actor = Actor::in_role(world, Role::Physician)?;
+
+    if !EMRS.contains(world, &keys::emr(&actor.organization, &new.patient_id))? {
+        return Err(EmrError::UnknownPatient);
+    }
+    let note = Note {
+        note_id: world.transaction_id(),
+        patient_id: new.patient_id,
+        area: new.area,
+        vital_signs,
+        diagnosis,
+        medication,
+        progress,
+        test_result,
+        physician: actor.name,
+        timestamp: world.timestamp(),
+    };
+    NOTES.put(world, &keys::note(&note, &actor.organization), &note)?;
+    world.emit("EmrNoteAdded", note.note_id.as_bytes())?;
+    Ok(note)
+}
+
+// === Patient ===
+
+/// The caller's own record.
+///
+/// # Errors
+/// [`EmrError`]: another role, or a caller without a record.
+pub fn own_emr(world: &impl World) -> Result<Emr> {
+    let actor = Actor::in_role(world, Role::Patient)?;
+    load(world, &actor.organization, &actor.name)
+}
+
+/// The record of this patient, who must be the caller. Whether somebody else has a record is not
+/// told: the refusal is the same.
+///
+/// # Errors
+/// [`EmrError`]: an unusable id, another role, somebody else's id, or a caller without a record.
+pub fn emr_for_patient(world: &impl World, patient_id: &str) -> Result<Emr> {
+    check_id("patientId", patient_id)?;
+    let actor = Actor::in_role(world, Role::Patient)?;
+    if patient_id != actor.name {
+        return Err(EmrError::NotYourRecord);
+    }
+    load(world, &actor.organization, patient_id)
+}
+
+/// How many notes the caller's own record has.
+///
+/// # Errors
+/// [`EmrError`]: another role, or a caller without a record.
+pub fn medical_visits_count(world: &impl World) -> Result<u32> {
+    let actor = Actor::in_role(world, Role::Patient)?;
+    let key = keys::emr(&actor.organization, &actor.name);
+    if !EMRS.contains(world, &key)? {
+        return Err(EmrError::UnknownPatient);
+    }
+    Ok(NOTES.count(world, &key)?)
+}
+
+// === Helpers ===
+
+/// A record with all its notes, however many pages they are.
+fn load(world: &impl World, organization: &str, patient_id: &str) -> Result<Emr> {
+    let key = keys::emr(organization, patient_id);
+    let record = EMRS.get(world, &key)?.ok_or(EmrError::UnknownPatient)?;
+    let notes = NOTES.values(world, &key)?;
+    Ok(Emr { record, notes })
+}
+
+/// A text that must be given. It is kept as it was sent, white space around it included.
+fn check_text(field: &'static str, text: &str) -> Result<()> {
+    if text.trim().is_empty() {
+        return Err(EmrError::Empty { field });
+    }
+    check_length(field, text, TEXT_BYTES_MAX)
+}
+
+fn check_id(field: &'static str, id: &str) -> Result<()> {
+    check_text(field, id)?;
+    check_length(field, id, ID_BYTES_MAX)?;
+    if id.contains(['\0', '\u{10FFFF}']) {
+        return Err(EmrError::ReservedCharacter { field });
+    }
+    Ok(())
+}
+
+fn check_length(field: &'static str, text: &str, bytes_max: usize) -> Result<()> {
+    if text.len() > bytes_max {
+        return Err(EmrError::TooLong { field, bytes_max });
+    }
+    Ok(())
+}
+
+/// A text that may be left out; a blank one counts as left out, since forms send those.
+fn optional(field: &'static str, text: Option<String>) -> Result<Option<String>> {
+    let text = text.filter(|text| !text.trim().is_empty());
+    if let Some(text) = &text {
+        check_length(field, text, TEXT_BYTES_MAX)?;
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests;

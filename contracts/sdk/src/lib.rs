@@ -1,0 +1,46 @@
+//! Everything a Cordon contract in Rust needs, and nothing that it may not have: a contract sees its
+//! world (`wit/contract.wit`) only, so there is no clock, no randomness, no network and no file here.
+//!
+//! A contract's rules are ordinary functions over [`World`], a trait with two implementations:
+//! [`Host`], the host that runs the component, and `testing::TestWorld` (feature `testing`), which runs
+//! the same rules natively under plain `cargo test`.
+//!
+//! - [`Caller`]: who calls, and guards that refuse the wrong ones.
+//! - [`Collection`]: typed records, one per key.
+//! - [`Key`]: composite keys whose parts cannot be confused.
+//! - [`Error`]: the four ways to refuse.
+//!
+//! JSON is no business of contracts: hosts translate between JSON and the contract's own types. A
+//! contract with serde_json inside was measured two and a half times as large.
+
+mod caller;
+mod codec;
+mod collection;
+mod error;
+mod events;
+mod generated;
+mod host;
+mod key;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod timestamp;
+mod world;
+
+pub use caller::Caller;
+pub use collection::{Collection, Past, Record};
+pub use error::{Error, Result};
+pub use events::emit_record;
+pub use generated::cordon::contract as wit;
+pub use host::Host;
+pub use key::{KEY_BYTES_MAX, Key, KeyError};
+pub use timestamp::Timestamp;
+pub use wit_bindgen;
+pub use world::{Change, Entry, HistoryPage, Page, Position, Range, SCAN_LIMIT_MAX, World};
+
+/// The allocator of every contract. On a fresh instance it begins with the memory between the end of
+/// the module's data and the initial size that the linker was told (`build.sh`, `--initial-memory`),
+/// so an ordinary call never grows memory: `memory.grow` is two `mprotect` per call on the host, and
+/// made calls slower the more threads there were. Larger data grows memory up to the host's limit.
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
