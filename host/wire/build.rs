@@ -2,7 +2,15 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = [
-        "common", "msp", "protos", "gateway", "orderer", "rwset", "kvrwset", "google_rpc", "ordering",
+        "common",
+        "msp",
+        "protos",
+        "gateway",
+        "orderer",
+        "rwset",
+        "kvrwset",
+        "google_rpc",
+        "ordering",
     ]
     .map(|name| format!("proto/{name}.proto"));
     for file in &files {

@@ -1,1 +1,17 @@
-//! placeholder
+//! One channel on one host: its configuration, its contracts, its ledger, and the task that turns
+//! the ordering log into committed blocks. The only place where a block becomes final.
+//!
+//! - [`ChannelConfig`]: the readable document in block 0.
+//! - [`Channel`]: everything the services of a host ask of a channel.
+
+mod channel;
+mod commits;
+mod committer;
+mod config;
+mod error;
+mod verifier;
+
+pub use channel::{Channel, ComponentStore};
+pub use commits::{Commits, Committed};
+pub use config::{BatchConfig, ChannelConfig, ContractConfig, ConfigError, genesis_block};
+pub use error::ChannelError;

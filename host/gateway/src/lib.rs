@@ -1,1 +1,31 @@
-//! placeholder
+//! The gRPC services of a host. The only crate with tonic servers; one file per call.
+//!
+//! | service | file |
+//! |---|---|
+//! | `gateway.Gateway` | `evaluate`, `endorse`, `submit`, `commit_status`, `chaincode_events` |
+//! | `protos.Endorser` | `process_proposal` |
+//! | `protos.Deliver` | `deliver` |
+//! | `cordon.ordering.v1.OrderingLog` | `ordering_log` |
+//!
+//! [`Host`] is what they share; [`serve`] runs them on a TLS listener. What a failure becomes on the
+//! wire is decided in `status` alone.
+
+mod chaincode_events;
+mod commit_status;
+mod deliver;
+mod endorse;
+mod evaluate;
+mod host;
+mod local;
+mod ordering_log;
+mod peer;
+mod process_proposal;
+mod qscc;
+mod request;
+mod server;
+mod status;
+mod submit;
+
+pub use host::{Host, HostOptions};
+pub use peer::{Peer, PeerError};
+pub use server::{ServeError, TlsOptions, serve};

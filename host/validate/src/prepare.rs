@@ -75,23 +75,13 @@ fn shape(error: TransactionError) -> Verdict {
     Verdict::refused(error.code, Reason::Shape(error.cause))
 }
 
-/// The transaction id that an envelope with this verdict takes, so that no later transaction can
-/// have it.
-///
-/// Only an envelope whose creator's signature holds takes an id, whatever else is wrong with it.
-/// (In Fabric every envelope in a block does, so whoever sees a transaction on its way can have its
-/// id used up by a copy without a valid signature.) Built from the block alone, so that an index
-/// can be rebuilt.
+/// The transaction id that an envelope with this verdict takes ([`Transaction::takes_id`]). Follows
+/// from the block alone, so that an index can be rebuilt.
 pub fn claimed_tx_id(prepared: &Prepared, code: ValidationCode) -> Option<TxId> {
-    // Shape comes before these two in the order of checks, everything else after them.
-    if matches!(
-        code,
-        ValidationCode::BadCreatorSignature | ValidationCode::DuplicateTxid
-    ) {
-        return None;
-    }
     match prepared {
-        Prepared::Transaction(transaction) => Some(transaction.tx_id),
+        Prepared::Transaction(transaction) => {
+            Transaction::takes_id(code).then_some(transaction.tx_id)
+        }
         Prepared::Config | Prepared::Refused(_) => None,
     }
 }

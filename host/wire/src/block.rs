@@ -45,7 +45,10 @@ fn der_element(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
         out.push(length as u8);
     } else {
         let bytes = length.to_be_bytes();
-        let skip = bytes.iter().position(|&b| b != 0).unwrap_or(bytes.len() - 1);
+        let skip = bytes
+            .iter()
+            .position(|&b| b != 0)
+            .unwrap_or(bytes.len() - 1);
         out.push(0x80 | (bytes.len() - skip) as u8);
         out.extend_from_slice(&bytes[skip..]);
     }
@@ -125,7 +128,10 @@ impl CommittedBlock {
         let header = block.header.ok_or(WireError::missing("block header"))?;
         let data = block.data.unwrap_or_default().data;
         if header.data_hash != data_hash(&data).as_slice() {
-            return Err(WireError::invalid("block data", "its hash must be the header's data hash"));
+            return Err(WireError::invalid(
+                "block data",
+                "its hash must be the header's data hash",
+            ));
         }
         let metadata = block.metadata.unwrap_or_default().metadata;
         if metadata.len() != SLOTS {
@@ -135,9 +141,15 @@ impl CommittedBlock {
             .iter()
             .map(|&number| ValidationCode::from_number(number))
             .collect::<Option<_>>()
-            .ok_or(WireError::invalid("transactions filter", "a code is not known"))?;
+            .ok_or(WireError::invalid(
+                "transactions filter",
+                "a code is not known",
+            ))?;
         if codes.len() != data.len() {
-            return Err(WireError::invalid("transactions filter", "one code per transaction"));
+            return Err(WireError::invalid(
+                "transactions filter",
+                "one code per transaction",
+            ));
         }
         let commit: common::Metadata = decode(&metadata[SLOT_COMMIT_HASH], "commit hash")?;
         let commit_hash = commit
@@ -179,13 +191,31 @@ mod tests {
     #[test]
     fn header_hash_is_fabrics() {
         for (number, previous, expected) in [
-            (0, &[][..], "0a3e038c1e47233245443e7b5d6f0b9a22bbf19120874368460d2145368442e4"),
-            (128, &[1; 32], "c0ffbca2c19ee62fc3e76d183167f01a4de3f8f27c83daf84ee54d30774edb24"),
-            (u64::MAX, &[1; 32], "04ef0f8d995f7f46582885653b0c2a342bda707322a5e29aed1a267dea42711d"),
+            (
+                0,
+                &[][..],
+                "0a3e038c1e47233245443e7b5d6f0b9a22bbf19120874368460d2145368442e4",
+            ),
+            (
+                128,
+                &[1; 32],
+                "c0ffbca2c19ee62fc3e76d183167f01a4de3f8f27c83daf84ee54d30774edb24",
+            ),
+            (
+                u64::MAX,
+                &[1; 32],
+                "04ef0f8d995f7f46582885653b0c2a342bda707322a5e29aed1a267dea42711d",
+            ),
         ] {
-            assert_eq!(hex::encode(header_hash(&header(number, previous))), expected);
+            assert_eq!(
+                hex::encode(header_hash(&header(number, previous))),
+                expected
+            );
         }
-        assert_eq!(hex::encode(&header_der(&header(128, &[1; 32]))[..8]), "3048020200800420");
+        assert_eq!(
+            hex::encode(&header_der(&header(128, &[1; 32]))[..8]),
+            "3048020200800420"
+        );
     }
 
     #[test]
@@ -199,8 +229,13 @@ mod tests {
 
     #[test]
     fn a_committed_block_reads_back() {
-        let mut block =
-            assemble(3, Bytes::from_static(&[7; 32]), vec![Bytes::from_static(b"e")], 0, Bytes::new());
+        let mut block = assemble(
+            3,
+            Bytes::from_static(&[7; 32]),
+            vec![Bytes::from_static(b"e")],
+            0,
+            Bytes::new(),
+        );
         set_verdicts(&mut block, &[ValidationCode::MvccReadConflict], [9; 32]);
         let bytes = encode(&block);
         let read = CommittedBlock::parse(&bytes).unwrap();
@@ -208,7 +243,9 @@ mod tests {
         assert_eq!(read.commit_hash, [9; 32]);
         assert_eq!(read.header.number, 3);
 
-        block.data = Some(common::BlockData { data: vec![Bytes::from_static(b"f")] });
+        block.data = Some(common::BlockData {
+            data: vec![Bytes::from_static(b"f")],
+        });
         assert!(CommittedBlock::parse(&encode(&block)).is_err());
     }
 }

@@ -123,8 +123,10 @@ impl Proposal {
                 WireError::invalid("channel id", "lower-case letters, digits, '.' or '-'")
             })?),
         };
-        let extension: protos::ChaincodeHeaderExtension =
-            decode(&header.channel_header.extension, "chaincode header extension")?;
+        let extension: protos::ChaincodeHeaderExtension = decode(
+            &header.channel_header.extension,
+            "chaincode header extension",
+        )?;
         let named = extension
             .chaincode_id
             .ok_or(WireError::missing("chaincode id in the header extension"))?
@@ -181,13 +183,20 @@ impl Invocation {
             return Err(WireError::missing("chaincode invocation"));
         }
         let invocation: protos::ChaincodeInvocationSpec = decode(input, "chaincode invocation")?;
-        let spec = invocation.chaincode_spec.ok_or(WireError::missing("chaincode spec"))?;
-        let id = spec.chaincode_id.ok_or(WireError::missing("chaincode id"))?;
+        let spec = invocation
+            .chaincode_spec
+            .ok_or(WireError::missing("chaincode spec"))?;
+        let id = spec
+            .chaincode_id
+            .ok_or(WireError::missing("chaincode id"))?;
         if id.name.is_empty() {
             return Err(WireError::missing("chaincode name"));
         }
         let input = spec.input.ok_or(WireError::missing("chaincode input"))?;
-        Ok(Self { contract: id.name, args: input.args })
+        Ok(Self {
+            contract: id.name,
+            args: input.args,
+        })
     }
 }
 
@@ -214,8 +223,10 @@ impl NewProposal<'_> {
     /// The encoded proposal, ready to be signed, and its transaction id.
     pub fn build(self) -> (Bytes, TxId) {
         let tx_id = tx_id(&self.nonce, &self.creator);
-        let chaincode_id =
-            protos::ChaincodeId { name: self.contract.to_owned(), ..Default::default() };
+        let chaincode_id = protos::ChaincodeId {
+            name: self.contract.to_owned(),
+            ..Default::default()
+        };
         let channel_header = common::ChannelHeader {
             r#type: ENDORSER_TRANSACTION,
             timestamp: Some(prost_types::Timestamp {
@@ -238,11 +249,16 @@ impl NewProposal<'_> {
         };
         let spec = protos::ChaincodeSpec {
             chaincode_id: Some(chaincode_id),
-            input: Some(protos::ChaincodeInput { args: self.args, ..Default::default() }),
+            input: Some(protos::ChaincodeInput {
+                args: self.args,
+                ..Default::default()
+            }),
             ..Default::default()
         };
         let payload = protos::ChaincodeProposalPayload {
-            input: encode(&protos::ChaincodeInvocationSpec { chaincode_spec: Some(spec) }),
+            input: encode(&protos::ChaincodeInvocationSpec {
+                chaincode_spec: Some(spec),
+            }),
             transient_map: self.transient,
         };
         let proposal = protos::Proposal {
@@ -287,7 +303,10 @@ mod tests {
             timestamp: (1, 2),
         }
         .build();
-        protos::SignedProposal { proposal_bytes, signature: Bytes::new() }
+        protos::SignedProposal {
+            proposal_bytes,
+            signature: Bytes::new(),
+        }
     }
 
     #[test]

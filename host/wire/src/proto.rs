@@ -1,6 +1,14 @@
 //! The messages as generated from `proto/`, one module per protobuf package.
-#![allow(missing_docs, unreachable_pub, reason = "generated; meaning is in WIRE.md and proto/")]
-#![allow(clippy::pedantic, clippy::allow_attributes_without_reason, reason = "generated")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "generated; meaning is in WIRE.md and proto/"
+)]
+#![allow(
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    reason = "generated"
+)]
 
 macro_rules! package {
     ($module:ident, $package:literal) => {

@@ -28,7 +28,10 @@ pub fn encode_rw_set(set: &ReadWriteSet) -> Bytes {
             collection_hashed_rwset: Vec::new(),
         })
         .collect();
-    encode(&rwset::TxReadWriteSet { data_model: 0, ns_rwset })
+    encode(&rwset::TxReadWriteSet {
+        data_model: 0,
+        ns_rwset,
+    })
 }
 
 /// Decodes a set. Values share `bytes`, so their place in a block can be told.
@@ -39,9 +42,16 @@ pub fn encode_rw_set(set: &ReadWriteSet) -> Bytes {
 pub fn decode_rw_set(bytes: &Bytes) -> Result<ReadWriteSet, WireError> {
     let set: rwset::TxReadWriteSet = decode(bytes, "read-write set")?;
     if set.data_model != 0 {
-        return Err(WireError::invalid("read-write set", "the data model is key-value"));
+        return Err(WireError::invalid(
+            "read-write set",
+            "the data model is key-value",
+        ));
     }
-    let contracts = set.ns_rwset.into_iter().map(contract_from_wire).collect::<Result<Vec<_>, _>>()?;
+    let contracts = set
+        .ns_rwset
+        .into_iter()
+        .map(contract_from_wire)
+        .collect::<Result<Vec<_>, _>>()?;
     if !strictly_sorted(contracts.iter().map(|c| c.contract.as_str())) {
         return Err(WireError::invalid("namespaces", "sorted, each once"));
     }
@@ -50,24 +60,38 @@ pub fn decode_rw_set(bytes: &Bytes) -> Result<ReadWriteSet, WireError> {
 
 fn contract_from_wire(ns: rwset::NsReadWriteSet) -> Result<ContractReadWriteSet, WireError> {
     if !ns.collection_hashed_rwset.is_empty() {
-        return Err(WireError::invalid("read-write set", "collections are not supported"));
+        return Err(WireError::invalid(
+            "read-write set",
+            "collections are not supported",
+        ));
     }
     let kv: kvrwset::KvrwSet = decode(&ns.rwset, "read-write set of a namespace")?;
     if !kv.metadata_writes.is_empty() {
-        return Err(WireError::invalid("read-write set", "metadata writes are not supported"));
+        return Err(WireError::invalid(
+            "read-write set",
+            "metadata writes are not supported",
+        ));
     }
     let set = ContractReadWriteSet {
         contract: ns
             .namespace
             .parse()
             .map_err(|_| WireError::invalid("namespace", "a contract id"))?,
-        reads: kv.reads.into_iter().map(read_from_wire).collect::<Result<_, _>>()?,
+        reads: kv
+            .reads
+            .into_iter()
+            .map(read_from_wire)
+            .collect::<Result<_, _>>()?,
         range_reads: kv
             .range_queries_info
             .into_iter()
             .map(range_from_wire)
             .collect::<Result<_, _>>()?,
-        writes: kv.writes.into_iter().map(write_from_wire).collect::<Result<_, _>>()?,
+        writes: kv
+            .writes
+            .into_iter()
+            .map(write_from_wire)
+            .collect::<Result<_, _>>()?,
     };
     if !strictly_sorted(set.reads.iter().map(|r| r.key.as_str())) {
         return Err(WireError::invalid("reads", "sorted by key, each once"));
@@ -79,7 +103,9 @@ fn contract_from_wire(ns: rwset::NsReadWriteSet) -> Result<ContractReadWriteSet,
 }
 
 fn strictly_sorted<'a>(mut keys: impl Iterator<Item = &'a str>) -> bool {
-    let Some(mut previous) = keys.next() else { return true };
+    let Some(mut previous) = keys.next() else {
+        return true;
+    };
     keys.all(|key| {
         let ascending = previous.as_bytes() < key.as_bytes();
         previous = key;
@@ -125,16 +151,20 @@ pub fn range_results(reads: Vec<KeyRead>) -> RangeResults {
     RangeResults::Merkle {
         max_degree: RANGE_DEGREE as u32,
         max_level: levels.len() as u32,
-        hashes: levels[top].iter().map(|hash| Bytes::copy_from_slice(hash)).collect(),
+        hashes: levels[top]
+            .iter()
+            .map(|hash| Bytes::copy_from_slice(hash))
+            .collect(),
     }
 }
 
 fn read_to_wire(read: &KeyRead) -> kvrwset::KvRead {
     kvrwset::KvRead {
         key: read.key.clone(),
-        version: read
-            .version
-            .map(|v| kvrwset::Version { block_num: v.block, tx_num: u64::from(v.tx) }),
+        version: read.version.map(|v| kvrwset::Version {
+            block_num: v.block,
+            tx_num: u64::from(v.tx),
+        }),
     }
 }
 
@@ -143,11 +173,17 @@ fn read_from_wire(read: kvrwset::KvRead) -> Result<KeyRead, WireError> {
         .version
         .map(|v| {
             u32::try_from(v.tx_num)
-                .map(|tx| Version { block: v.block_num, tx })
+                .map(|tx| Version {
+                    block: v.block_num,
+                    tx,
+                })
                 .map_err(|_| WireError::invalid("read version", "transaction index below 2^32"))
         })
         .transpose()?;
-    Ok(KeyRead { key: read.key, version })
+    Ok(KeyRead {
+        key: read.key,
+        version,
+    })
 }
 
 fn write_to_wire(write: &KeyWrite) -> kvrwset::KvWrite {
@@ -165,7 +201,10 @@ fn write_from_wire(write: kvrwset::KvWrite) -> Result<KeyWrite, WireError> {
     if write.is_delete && !write.value.is_empty() {
         return Err(WireError::invalid("write", "a delete has no value"));
     }
-    Ok(KeyWrite { key: write.key, value: (!write.is_delete).then_some(write.value) })
+    Ok(KeyWrite {
+        key: write.key,
+        value: (!write.is_delete).then_some(write.value),
+    })
 }
 
 fn range_to_wire(range: &RangeRead) -> kvrwset::RangeQueryInfo {
@@ -182,13 +221,15 @@ fn range_to_wire(range: &RangeRead) -> kvrwset::RangeQueryInfo {
         RangeResults::Raw(reads) => ReadsInfo::RawReads(kvrwset::QueryReads {
             kv_reads: reads.iter().map(read_to_wire).collect(),
         }),
-        RangeResults::Merkle { max_degree, max_level, hashes } => {
-            ReadsInfo::ReadsMerkleHashes(kvrwset::QueryReadsMerkleSummary {
-                max_degree: *max_degree,
-                max_level: *max_level,
-                max_level_hashes: hashes.clone(),
-            })
-        }
+        RangeResults::Merkle {
+            max_degree,
+            max_level,
+            hashes,
+        } => ReadsInfo::ReadsMerkleHashes(kvrwset::QueryReadsMerkleSummary {
+            max_degree: *max_degree,
+            max_level: *max_level,
+            max_level_hashes: hashes.clone(),
+        }),
     };
     kvrwset::RangeQueryInfo {
         start_key: range.start.clone(),
@@ -200,9 +241,16 @@ fn range_to_wire(range: &RangeRead) -> kvrwset::RangeQueryInfo {
 
 fn range_from_wire(range: kvrwset::RangeQueryInfo) -> Result<RangeRead, WireError> {
     use kvrwset::range_query_info::ReadsInfo;
-    let results = match range.reads_info.ok_or(WireError::missing("results of a range scan"))? {
+    let results = match range
+        .reads_info
+        .ok_or(WireError::missing("results of a range scan"))?
+    {
         ReadsInfo::RawReads(reads) => RangeResults::Raw(
-            reads.kv_reads.into_iter().map(read_from_wire).collect::<Result<_, _>>()?,
+            reads
+                .kv_reads
+                .into_iter()
+                .map(read_from_wire)
+                .collect::<Result<_, _>>()?,
         ),
         ReadsInfo::ReadsMerkleHashes(summary) => RangeResults::Merkle {
             max_degree: summary.max_degree,
@@ -225,7 +273,10 @@ mod tests {
 
     fn reads(count: usize) -> Vec<KeyRead> {
         (0..count)
-            .map(|i| KeyRead { key: format!("k{i:05}"), version: Some(Version { block: 1, tx: 2 }) })
+            .map(|i| KeyRead {
+                key: format!("k{i:05}"),
+                version: Some(Version { block: 1, tx: 2 }),
+            })
             .collect()
     }
 
@@ -233,10 +284,22 @@ mod tests {
     #[test]
     fn summaries_are_fabrics() {
         for (count, level, hash) in [
-            (51, 1, "68d90cbfb4cce673458421537173d6117845706a10fa8302b8114118772eb6d1"),
-            (2601, 2, "95dad74dc0815c0db29bd0b730953373250637a640e0eec94ea1a1a744c11b16"),
+            (
+                51,
+                1,
+                "68d90cbfb4cce673458421537173d6117845706a10fa8302b8114118772eb6d1",
+            ),
+            (
+                2601,
+                2,
+                "95dad74dc0815c0db29bd0b730953373250637a640e0eec94ea1a1a744c11b16",
+            ),
         ] {
-            let RangeResults::Merkle { max_degree, max_level, hashes } = range_results(reads(count))
+            let RangeResults::Merkle {
+                max_degree,
+                max_level,
+                hashes,
+            } = range_results(reads(count))
             else {
                 panic!("{count} results are summarised");
             };
@@ -248,19 +311,32 @@ mod tests {
 
     #[test]
     fn absent_and_version_zero_differ_on_the_wire() {
-        let read = |version| encode(&read_to_wire(&KeyRead { key: "k".into(), version }));
+        let read = |version| {
+            encode(&read_to_wire(&KeyRead {
+                key: "k".into(),
+                version,
+            }))
+        };
         assert_eq!(hex::encode(read(None)), "0a016b");
-        assert_eq!(hex::encode(read(Some(Version { block: 0, tx: 0 }))), "0a016b1200");
+        assert_eq!(
+            hex::encode(read(Some(Version { block: 0, tx: 0 }))),
+            "0a016b1200"
+        );
     }
 
     fn any_version() -> impl Strategy<Value = Option<Version>> {
-        proptest::option::of((any::<u64>(), any::<u32>()).prop_map(|(block, tx)| Version { block, tx }))
+        proptest::option::of(
+            (any::<u64>(), any::<u32>()).prop_map(|(block, tx)| Version { block, tx }),
+        )
     }
 
     fn any_set() -> impl Strategy<Value = ReadWriteSet> {
         let contract = (
             proptest::collection::btree_map("[a-z\u{0}é]{1,8}", any_version(), 0..5),
-            proptest::collection::vec(("[a-z]{0,3}", "[a-z]{0,3}", any::<bool>(), 0..120usize), 0..3),
+            proptest::collection::vec(
+                ("[a-z]{0,3}", "[a-z]{0,3}", any::<bool>(), 0..120usize),
+                0..3,
+            ),
             proptest::collection::btree_map(
                 "[a-z]{1,8}",
                 proptest::option::of(proptest::collection::vec(any::<u8>(), 0..20)),
@@ -288,7 +364,10 @@ mod tests {
                             .collect(),
                         writes: writes
                             .into_iter()
-                            .map(|(key, value)| KeyWrite { key, value: value.map(Bytes::from) })
+                            .map(|(key, value)| KeyWrite {
+                                key,
+                                value: value.map(Bytes::from),
+                            })
                             .collect(),
                     })
                     .collect(),

@@ -44,7 +44,9 @@ pub fn encode_events(contract: &ContractId, tx_id: &TxId, events: &[Event]) -> B
         payload: event.payload.clone(),
         earlier: Vec::new(),
     };
-    let Some((last, earlier)) = events.split_last() else { return Bytes::new() };
+    let Some((last, earlier)) = events.split_last() else {
+        return Bytes::new();
+    };
     let mut message = to_proto(last);
     message.earlier = earlier.iter().map(to_proto).collect();
     encode(&message)
@@ -108,7 +110,9 @@ impl Envelope {
     /// [`TransactionError`] with the verdict that such an envelope gets in a block.
     pub fn parse(bytes: &Bytes) -> Result<Self, TransactionError> {
         if bytes.is_empty() {
-            return Err(bad(ValidationCode::NilEnvelope)(WireError::missing("envelope")));
+            return Err(bad(ValidationCode::NilEnvelope)(WireError::missing(
+                "envelope",
+            )));
         }
         let envelope: common::Envelope =
             decode(bytes, "envelope").map_err(bad(ValidationCode::InvalidOtherReason))?;
@@ -121,7 +125,9 @@ impl Envelope {
     /// As [`Envelope::parse`].
     pub fn from_proto(envelope: common::Envelope) -> Result<Self, TransactionError> {
         if envelope.payload.is_empty() {
-            return Err(bad(ValidationCode::BadPayload)(WireError::missing("payload")));
+            return Err(bad(ValidationCode::BadPayload)(WireError::missing(
+                "payload",
+            )));
         }
         let payload: common::Payload =
             decode(&envelope.payload, "payload").map_err(bad(ValidationCode::BadPayload))?;
@@ -135,9 +141,9 @@ impl Envelope {
         }
         let header = Header::parse(header).map_err(|cause| {
             let code = match cause {
-                WireError::Undecodable { what: "channel header" } => {
-                    ValidationCode::BadChannelHeader
-                }
+                WireError::Undecodable {
+                    what: "channel header",
+                } => ValidationCode::BadChannelHeader,
                 _ => ValidationCode::BadCommonHeader,
             };
             TransactionError { code, cause }
@@ -183,6 +189,23 @@ pub struct Transaction {
 }
 
 impl Transaction {
+    /// Whether a transaction of the right shape with this verdict takes its id, so that no later one
+    /// can have it.
+    ///
+    /// Only a transaction whose creator's signature holds does, whatever else is wrong with it. (In
+    /// Fabric every envelope in a block does, so whoever sees a transaction on its way can have its
+    /// id used up by a copy without a valid signature.) The other channel's and the one without a
+    /// time are found wrong before their signature is looked at.
+    pub fn takes_id(code: ValidationCode) -> bool {
+        !matches!(
+            code,
+            ValidationCode::BadCreatorSignature
+                | ValidationCode::DuplicateTxid
+                | ValidationCode::TargetChainNotFound
+                | ValidationCode::BadChannelHeader
+        )
+    }
+
     /// Takes an endorsed transaction apart.
     ///
     /// # Errors
@@ -190,10 +213,18 @@ impl Transaction {
     /// every host gives the same verdict.
     pub fn parse(envelope: Envelope) -> Result<Self, TransactionError> {
         use ValidationCode as Code;
-        let Envelope { payload, signature, header, data } = envelope;
+        let Envelope {
+            payload,
+            signature,
+            header,
+            data,
+        } = envelope;
         let channel_header = &header.channel_header;
         if channel_header.r#type != ENDORSER_TRANSACTION {
-            return Err(bad(Code::UnknownTxType)(WireError::invalid("header type", "3")));
+            return Err(bad(Code::UnknownTxType)(WireError::invalid(
+                "header type",
+                "3",
+            )));
         }
         if channel_header.epoch != 0 {
             return Err(bad(Code::BadCommonHeader)(WireError::invalid("epoch", "0")));
@@ -228,9 +259,11 @@ impl Transaction {
             .action
             .ok_or(WireError::missing("endorsed action"))
             .map_err(bad(Code::NilTxaction))?;
-        let response_payload: protos::ProposalResponsePayload =
-            decode(&endorsed.proposal_response_payload, "proposal response payload")
-                .map_err(bad(Code::BadResponsePayload))?;
+        let response_payload: protos::ProposalResponsePayload = decode(
+            &endorsed.proposal_response_payload,
+            "proposal response payload",
+        )
+        .map_err(bad(Code::BadResponsePayload))?;
         if response_payload.proposal_hash != action_hash.as_slice() {
             let cause = WireError::invalid("proposal hash", "hash of this very proposal");
             return Err(bad(Code::InvalidEndorserTransaction)(cause));
@@ -252,7 +285,10 @@ impl Transaction {
         let rw_set = decode_rw_set(&action.results).map_err(|cause| {
             let code = match cause {
                 // A set that decodes, but whose writes no host can apply.
-                WireError::Invalid { what: "write key" | "write", .. } => Code::InvalidWriteset,
+                WireError::Invalid {
+                    what: "write key" | "write",
+                    ..
+                } => Code::InvalidWriteset,
                 _ => Code::BadRwset,
             };
             TransactionError { code, cause }
@@ -285,7 +321,10 @@ fn single_action(
         decode(data, "transaction").map_err(bad(Code::BadPayload))?;
     let mut actions = transaction.actions.into_iter();
     let (Some(action), None) = (actions.next(), actions.next()) else {
-        return Err(bad(Code::NilTxaction)(WireError::invalid("transaction", "exactly one action")));
+        return Err(bad(Code::NilTxaction)(WireError::invalid(
+            "transaction",
+            "exactly one action",
+        )));
     };
     if action.header != header.signature_header_bytes {
         let cause = WireError::invalid("action header", "the envelope's signature header");

@@ -1,0 +1,177 @@
+//! A channel as the services of a host see it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cordon_endorse::Installed;
+use cordon_execute::{Contract, Runtime};
+use cordon_identity::{Membership, Msp, SignatureCache};
+use cordon_ledger::{CommitBlock, Ledger, OpenReport};
+use cordon_order::OrderingLog;
+use cordon_policy::{EndorsementPolicy, Signer};
+use cordon_types::{ChannelId, ContractId};
+use cordon_validate::{ChannelRules, ContractRules};
+use tokio::sync::watch;
+
+use crate::commits::Commits;
+use crate::config::ChannelConfig;
+use crate::error::ChannelError;
+use crate::verifier;
+
+/// The components that a host has: files named by their SHA-256 in one folder.
+#[derive(Clone)]
+pub struct ComponentStore {
+    dir: PathBuf,
+    runtime: Runtime,
+}
+
+impl ComponentStore {
+    /// Components in `dir`, compiled by `runtime`.
+    pub fn new(dir: PathBuf, runtime: Runtime) -> Self {
+        Self { dir, runtime }
+    }
+
+    fn load(&self, contract: &ContractId, sha256: &str) -> Result<Contract, ChannelError> {
+        let missing =
+            || ChannelError::NoComponent { contract: contract.clone(), sha256: sha256.to_owned() };
+        if sha256.len() != 64 || !sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(missing());
+        }
+        let bytes =
+            std::fs::read(self.dir.join(format!("{sha256}.wasm"))).map_err(|_| missing())?;
+        let code = self
+            .runtime
+            .compile(&bytes)
+            .map_err(|source| ChannelError::Component { contract: contract.clone(), source })?;
+        // The file's name says what it should be; only its bytes say what it is.
+        if hex::encode(code.hash()) == sha256 { Ok(code) } else { Err(missing()) }
+    }
+}
+
+/// One channel on this host.
+pub struct Channel {
+    pub(crate) id: ChannelId,
+    pub(crate) config: ChannelConfig,
+    pub(crate) rules: ChannelRules,
+    pub(crate) membership: Membership,
+    pub(crate) ledger: Ledger,
+    pub(crate) log: OrderingLog,
+    pub(crate) commits: Commits,
+    pub(crate) stopped: watch::Sender<Option<String>>,
+    contracts: BTreeMap<ContractId, Installed>,
+}
+
+impl Channel {
+    /// Opens the channel's ledger in `dir`; a new one begins with `genesis`, block 0. Blocking.
+    ///
+    /// # Errors
+    /// [`ChannelError`] when the configuration, the ledger or a contract cannot be used.
+    pub fn open(
+        dir: &Path,
+        genesis: &Bytes,
+        log: OrderingLog,
+        components: &ComponentStore,
+        signatures: Arc<SignatureCache>,
+    ) -> Result<(Self, OpenReport), ChannelError> {
+        let config = ChannelConfig::from_genesis(genesis)?;
+        let (ledger, report) = Ledger::open(dir, cordon_ledger::Options::default())?;
+        match ledger.block(0)? {
+            None => ledger.commit(&CommitBlock::parse(genesis.clone())?)?,
+            Some(first) if first == *genesis => {}
+            Some(_) => return Err(ChannelError::OtherGenesis),
+        }
+        let msps = config
+            .organizations
+            .iter()
+            .map(Msp::new)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(crate::config::ConfigError::from)?;
+        let rules = config.rules()?;
+        config.limits()?;
+        let mut contracts = BTreeMap::new();
+        for contract in &config.contracts {
+            let id: ContractId = contract.name.parse().map_err(crate::config::ConfigError::from)?;
+            let code = Arc::new(components.load(&id, &contract.sha256)?);
+            let installed = Installed { id: id.clone(), version: contract.version.clone(), code };
+            contracts.insert(id, installed);
+        }
+        let channel = Self {
+            id: config.id()?,
+            membership: Membership::with_signature_cache(msps, signatures),
+            rules,
+            commits: Commits::new(ledger.height()),
+            config,
+            ledger,
+            log,
+            contracts,
+            stopped: watch::Sender::new(None),
+        };
+        Ok((channel, report))
+    }
+
+    /// The channel's id.
+    pub fn id(&self) -> &ChannelId {
+        &self.id
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &ChannelConfig {
+        &self.config
+    }
+
+    /// The members.
+    pub fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The ordering log.
+    pub fn log(&self) -> &OrderingLog {
+        &self.log
+    }
+
+    /// News of commits.
+    pub fn commits(&self) -> &Commits {
+        &self.commits
+    }
+
+    /// The contract of that name, if it is deployed.
+    pub fn contract(&self, name: &str) -> Option<&Installed> {
+        self.contracts.get(&name.parse::<ContractId>().ok()?)
+    }
+
+    /// Who must endorse calls of a contract.
+    pub fn endorsement_policy(&self, contract: &ContractId) -> Option<&EndorsementPolicy> {
+        match self.rules.contracts.get(contract)? {
+            ContractRules::Deployed { endorsement_policy, .. } => Some(endorsement_policy),
+            ContractRules::Removed => None,
+        }
+    }
+
+    /// An identity as endorsement policies know it.
+    pub fn signer(identity: &cordon_identity::Identity) -> Signer {
+        verifier::signer(identity)
+    }
+
+    /// Why this host has stopped following the channel; `None` while it follows it.
+    pub fn stopped(&self) -> Option<String> {
+        self.stopped.borrow().clone()
+    }
+
+    /// Resolves when this host stops following the channel, with the reason.
+    pub fn stopping(&self) -> impl Future<Output = String> + Send + 'static {
+        let mut stopped = self.stopped.subscribe();
+        async move {
+            match stopped.wait_for(Option::is_some).await {
+                Ok(reason) => reason.clone().unwrap_or_default(),
+                Err(_) => "the host is shutting down".to_owned(),
+            }
+        }
+    }
+}

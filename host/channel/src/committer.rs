@@ -1,0 +1,185 @@
+//! The task that follows the ordering log: cut, validate, commit, tell.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cordon_ledger::{CommitBlock, CommitTransaction};
+use cordon_order::{Batch, Chain, Cutter, OrderError, Position};
+use cordon_types::{ContractId, ValidationCode};
+use cordon_validate::{
+    Checked, Prepared, StateKey, check, claimed_tx_id, commit_hash, judge, needs, prepare, updates,
+};
+use cordon_wire::{block, encode};
+use futures::StreamExt as _;
+
+use crate::channel::Channel;
+use crate::commits::Committed;
+use crate::config::ConfigError;
+use crate::error::ChannelError;
+use crate::verifier::Verifier;
+
+/// Pause before a log that cannot be reached is asked again.
+const RETRY: Duration = Duration::from_millis(200);
+
+impl Channel {
+    /// Follows the ordering log until the channel cannot go on. A log that is not reachable is no
+    /// reason to stop: it is asked again, for ever. Anything else stops the channel on this host
+    /// and says why ([`Channel::stopped`]); what is committed stays readable.
+    pub async fn run(self: Arc<Self>) {
+        if let Err(error) = Arc::clone(&self).follow().await {
+            tracing::error!(channel = %self.id, %error, "the channel has stopped on this host");
+            self.stopped.send_replace(Some(error.to_string()));
+        }
+    }
+
+    async fn follow(self: Arc<Self>) -> Result<(), ChannelError> {
+        let mut reachable = true;
+        loop {
+            let mut follower = Follower::new(&self)?;
+            let mut stream = self.log.read(follower.chain.position().next);
+            while let Some(records) = stream.next().await {
+                match records {
+                    Ok(records) => {
+                        if !reachable {
+                            tracing::info!(channel = %self.id, "ordering is reachable again");
+                            reachable = true;
+                        }
+                        let channel = Arc::clone(&self);
+                        let work = move || -> Result<Follower, ChannelError> {
+                            for record in &records {
+                                follower.chain.check(record)?;
+                                for batch in follower.cutter.push(record) {
+                                    channel.commit(batch)?;
+                                }
+                            }
+                            Ok(follower)
+                        };
+                        follower = tokio::task::spawn_blocking(work)
+                            .await
+                            .map_err(|error| ChannelError::Internal(error.to_string()))??;
+                    }
+                    Err(OrderError::Unavailable { address, reason }) => {
+                        if reachable {
+                            tracing::warn!(channel = %self.id, %address, %reason, "ordering is not reachable");
+                            reachable = false;
+                        }
+                        break;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            self.commits.forget_gone();
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// Validates the block that `batch` makes, and commits it.
+    fn commit(&self, batch: Batch) -> Result<(), ChannelError> {
+        let Batch { number, envelopes, end } = batch;
+        let verifier = Verifier(&self.membership);
+        let checked: Vec<Checked> = envelopes
+            .iter()
+            .map(|envelope| check(prepare(envelope, &self.id), &verifier, &self.rules))
+            .collect();
+        let committed = self.load(&checked)?;
+        let verdicts = judge(number, &checked, &committed)
+            .map_err(|error| ChannelError::Internal(error.to_string()))?;
+        let codes: Vec<ValidationCode> = verdicts.iter().map(|verdict| verdict.code).collect();
+
+        let info = self.ledger.info();
+        let mut block =
+            block::assemble(number, info.current_hash, envelopes, info.last_config, end.to_bytes());
+        let header_hash = block::header_hash(&block.header.clone().unwrap_or_default());
+        let hash = commit_hash(
+            info.commit_hash,
+            header_hash,
+            &codes,
+            updates(number, &checked, &verdicts),
+        );
+        block::set_verdicts(&mut block, &codes, hash);
+        let bytes = encode(&block);
+
+        let ids: Vec<_> = checked
+            .iter()
+            .zip(&codes)
+            .map(|(checked, &code)| claimed_tx_id(checked.prepared(), code))
+            .collect();
+        for (index, (id, verdict)) in ids.iter().zip(&verdicts).enumerate() {
+            if let Some(reason) = &verdict.reason {
+                let (code, tx_id) = (verdict.code, id.map(|id| id.to_string()));
+                tracing::info!(channel = %self.id, block = number, index, tx_id, %code, %reason, "not valid");
+            }
+        }
+        let transactions = checked
+            .into_iter()
+            .zip(block.data.unwrap_or_default().data)
+            .zip(codes.iter().zip(&ids))
+            .map(|((checked, envelope), (&code, &tx_id))| {
+                let contracts = match checked.into_prepared() {
+                    Prepared::Transaction(transaction) => transaction.rw_set.contracts,
+                    Prepared::Config | Prepared::Refused(_) => Vec::new(),
+                };
+                CommitTransaction::new(envelope, code, tx_id, contracts)
+            })
+            .collect();
+        self.ledger.commit(&CommitBlock::new(bytes, transactions))?;
+        tracing::debug!(channel = %self.id, block = number, transactions = codes.len(), "committed");
+        let news = ids
+            .iter()
+            .zip(&codes)
+            .filter_map(|(id, &code)| id.map(|id| (id, Committed { block: number, code })));
+        self.commits.committed(number + 1, news);
+        Ok(())
+    }
+
+    /// What validation has to know of committed state.
+    fn load(&self, checked: &[Checked]) -> Result<cordon_validate::Committed, ChannelError> {
+        let needs = needs(checked);
+        let mut tx_ids = BTreeSet::new();
+        for tx_id in needs.tx_ids {
+            if self.ledger.contains_transaction(&tx_id)? {
+                tx_ids.insert(tx_id);
+            }
+        }
+        let keys: Vec<(ContractId, String)> =
+            needs.keys.iter().map(|key| (key.contract.clone(), key.key.clone())).collect();
+        let versions = self.ledger.versions(&keys)?;
+        let mut ranges = std::collections::BTreeMap::new();
+        for range in needs.ranges {
+            let found = self.ledger.range_versions(
+                &range.contract,
+                &range.start,
+                &range.end,
+                range.inclusive_end,
+            )?;
+            ranges.insert(range, found);
+        }
+        let versions = keys
+            .into_iter()
+            .map(|(contract, key)| StateKey { contract, key })
+            .zip(versions)
+            .collect();
+        Ok(cordon_validate::Committed { tx_ids, versions, ranges })
+    }
+}
+
+/// Where in the log this host is.
+struct Follower {
+    chain: Chain,
+    cutter: Cutter,
+}
+
+impl Follower {
+    /// Continues after the last block on the ledger.
+    fn new(channel: &Channel) -> Result<Self, ChannelError> {
+        let info = channel.ledger.info();
+        let position = Position::from_bytes(&info.consenter_metadata)
+            .ok_or(ChannelError::NoPosition { number: info.height - 1 })?;
+        let limits = channel.config.limits().map_err(ConfigError::from)?;
+        Ok(Self {
+            chain: Chain::after(position),
+            cutter: Cutter::new(limits, info.height, position),
+        })
+    }
+}

@@ -1,0 +1,270 @@
+//! The channel's configuration: one readable document, in block 0.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use cordon_identity::{IdentityError, MspConfig};
+use cordon_order::{BatchLimits, Position};
+use cordon_policy::{EndorsementPolicy, PolicyError};
+use cordon_types::{ChannelId, ContractId, IdError, MspId, ValidationCode};
+use cordon_validate::{ChannelRules, ContractRules, commit_hash};
+use cordon_wire::proposal::CONFIG;
+use cordon_wire::proto::common;
+use cordon_wire::transaction::Envelope;
+use cordon_wire::{block, decode, encode, sha256};
+use serde::{Deserialize, Serialize};
+
+/// Where the document stands among the values of Fabric's channel group.
+const VALUE_NAME: &str = "Cordon";
+
+/// Everything that all hosts of a channel agree on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelConfig {
+    /// The channel's id.
+    pub channel: String,
+    /// Member organisations and whom they trust.
+    pub organizations: Vec<MspConfig>,
+    /// Contracts deployed.
+    pub contracts: Vec<ContractConfig>,
+    /// When a block is full.
+    pub batch: BatchConfig,
+}
+
+/// A contract on the channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContractConfig {
+    /// Its name on the channel, the namespace of its state.
+    pub name: String,
+    /// Version, free text.
+    pub version: String,
+    /// SHA-256 of the component, hex: all hosts run identical code.
+    pub sha256: String,
+    /// Who must endorse, in Fabric's syntax.
+    pub endorsement_policy: String,
+}
+
+/// When a block is full.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchConfig {
+    /// Most transactions in a block.
+    pub transactions_max: usize,
+    /// Most bytes of envelopes in a block, unless a single one is larger.
+    pub bytes_max: usize,
+}
+
+impl Default for BatchConfig {
+    fn default() -> Self {
+        // As Fabric's defaults, with as many transactions as its tuned configurations use.
+        Self { transactions_max: 500, bytes_max: 2 << 20 }
+    }
+}
+
+/// What is wrong with a channel's configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A name is not one.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// An organisation.
+    #[error(transparent)]
+    Organization(#[from] IdentityError),
+    /// An endorsement policy.
+    #[error("endorsement policy of contract {contract}: {source}")]
+    EndorsementPolicy {
+        /// The contract.
+        contract: ContractId,
+        /// Why.
+        source: PolicyError,
+    },
+    /// Two of a kind have one name.
+    #[error("{kind} {name} is there twice")]
+    Twice {
+        /// Organisation or contract.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A number that cannot be.
+    #[error("{field} must be at least 1")]
+    Zero {
+        /// The field.
+        field: &'static str,
+    },
+    /// The block is not a channel's first block.
+    #[error("block 0 holds no channel configuration: {0}")]
+    NoGenesis(String),
+}
+
+impl ChannelConfig {
+    /// Reads the configuration in an encoded block 0.
+    ///
+    /// # Errors
+    /// [`ConfigError::NoGenesis`] when it is no such block.
+    pub fn from_genesis(bytes: &Bytes) -> Result<Self, ConfigError> {
+        let no_genesis = |error: &dyn std::fmt::Display| ConfigError::NoGenesis(error.to_string());
+        let block = block::CommittedBlock::parse(bytes).map_err(|error| no_genesis(&error))?;
+        let [envelope] = block.data.as_slice() else {
+            return Err(no_genesis(&"it has more than one entry"));
+        };
+        let envelope = Envelope::parse(envelope).map_err(|error| no_genesis(&error))?;
+        let config: common::ConfigEnvelope =
+            decode(&envelope.data, "configuration").map_err(|error| no_genesis(&error))?;
+        let value = config
+            .config
+            .and_then(|config| config.channel_group)
+            .and_then(|mut group| group.values.remove(VALUE_NAME))
+            .ok_or_else(|| no_genesis(&"it is of another kind"))?;
+        let config: Self =
+            serde_json::from_slice(&value.value).map_err(|error| no_genesis(&error))?;
+        if block.header.number != 0
+            || envelope.header.channel_header.channel_id != config.channel
+            || genesis_block(&config) != *bytes
+        {
+            return Err(no_genesis(&"it does not agree with itself"));
+        }
+        Ok(config)
+    }
+
+    /// The channel's id.
+    ///
+    /// # Errors
+    /// [`ConfigError::Id`] when it is not one.
+    pub fn id(&self) -> Result<ChannelId, ConfigError> {
+        Ok(self.channel.parse()?)
+    }
+
+    /// When blocks are full.
+    ///
+    /// # Errors
+    /// [`ConfigError::Zero`].
+    pub fn limits(&self) -> Result<BatchLimits, ConfigError> {
+        let BatchConfig { transactions_max, bytes_max } = self.batch;
+        for (field, value) in [("transactions_max", transactions_max), ("bytes_max", bytes_max)] {
+            if value == 0 {
+                return Err(ConfigError::Zero { field });
+            }
+        }
+        Ok(BatchLimits { count_max: transactions_max, bytes_max })
+    }
+
+    /// What validation goes by.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first name or endorsement policy that is not one.
+    pub fn rules(&self) -> Result<ChannelRules, ConfigError> {
+        let mut rules = ChannelRules::default();
+        for organization in &self.organizations {
+            if !rules.members.insert(organization.msp_id.clone()) {
+                let name = organization.msp_id.to_string();
+                return Err(ConfigError::Twice { kind: "organisation", name });
+            }
+        }
+        let mut contracts = BTreeMap::new();
+        for config in &self.contracts {
+            let contract: ContractId = config.name.parse()?;
+            let endorsement_policy =
+                EndorsementPolicy::parse(&config.endorsement_policy).map_err(|source| {
+                    ConfigError::EndorsementPolicy { contract: contract.clone(), source }
+                })?;
+            let deployed =
+                ContractRules::Deployed { version: config.version.clone(), endorsement_policy };
+            if contracts.insert(contract, deployed).is_some() {
+                return Err(ConfigError::Twice { kind: "contract", name: config.name.clone() });
+            }
+        }
+        rules.contracts = contracts;
+        Ok(rules)
+    }
+
+    /// The member organisations.
+    pub fn members(&self) -> impl Iterator<Item = &MspId> {
+        self.organizations.iter().map(|organization| &organization.msp_id)
+    }
+}
+
+/// Block 0 of a channel: one encoding per configuration, so that every host begins with the same
+/// block, wherever it was made.
+pub fn genesis_block(config: &ChannelConfig) -> Bytes {
+    // Every type in the document serializes: maps have text keys and numbers are integers.
+    let document = Bytes::from(serde_json::to_vec(config).unwrap_or_default());
+    let nonce = Bytes::copy_from_slice(&sha256([document.as_ref()])[..24]);
+    let value = common::ConfigValue { value: document, ..Default::default() };
+    let group = common::ConfigGroup {
+        values: [(VALUE_NAME.to_owned(), value)].into(),
+        ..Default::default()
+    };
+    let payload = common::Payload {
+        header: Some(common::Header {
+            channel_header: encode(&common::ChannelHeader {
+                r#type: CONFIG,
+                channel_id: config.channel.clone(),
+                ..Default::default()
+            }),
+            signature_header: encode(&common::SignatureHeader { creator: Bytes::new(), nonce }),
+        }),
+        data: encode(&common::ConfigEnvelope {
+            config: Some(common::Config { sequence: 0, channel_group: Some(group) }),
+            last_update: None,
+        }),
+    };
+    let envelope =
+        encode(&common::Envelope { payload: encode(&payload), signature: Bytes::new() });
+    // The log begins after block 0.
+    let start = Position::default().to_bytes();
+    let mut block = block::assemble(0, Bytes::new(), vec![envelope], 0, start);
+    let header_hash = block::header_hash(&block.header.clone().unwrap_or_default());
+    let codes = [ValidationCode::Valid];
+    block::set_verdicts(&mut block, &codes, commit_hash([0; 32], header_hash, &codes, []));
+    encode(&block)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> ChannelConfig {
+        ChannelConfig {
+            channel: "providers".to_owned(),
+            organizations: vec![MspConfig::new(
+                "HospitalMSP".parse().unwrap(),
+                "root".to_owned(),
+                "tls".to_owned(),
+            )],
+            contracts: vec![ContractConfig {
+                name: "emr".to_owned(),
+                version: "1.0.0".to_owned(),
+                sha256: "00".repeat(32),
+                endorsement_policy: "AND('HospitalMSP.peer')".to_owned(),
+            }],
+            batch: BatchConfig::default(),
+        }
+    }
+
+    #[test]
+    fn block_0_holds_the_configuration_and_nothing_else() {
+        let block = genesis_block(&config());
+        assert_eq!(ChannelConfig::from_genesis(&block).unwrap(), config());
+        assert_eq!(genesis_block(&config()), block);
+        let mut bytes = block.to_vec();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        assert!(ChannelConfig::from_genesis(&bytes.into()).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_by_name() {
+        let error = |change: fn(&mut ChannelConfig)| {
+            let mut config = config();
+            change(&mut config);
+            config.rules().map(drop).and_then(|()| config.limits().map(drop)).unwrap_err().to_string()
+        };
+        assert!(error(|c| c.contracts[0].endorsement_policy = "HospitalMSP".into()).contains("emr"));
+        assert!(error(|c| c.contracts.push(c.contracts[0].clone())).contains("emr is there twice"));
+        assert!(error(|c| c.organizations.push(c.organizations[0].clone())).contains("twice"));
+        assert!(error(|c| c.batch.bytes_max = 0).contains("bytes_max"));
+    }
+}

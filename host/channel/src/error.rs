@@ -1,0 +1,53 @@
+//! Why a channel cannot be opened, or stopped.
+
+use cordon_execute::InstallError;
+use cordon_ledger::LedgerError;
+use cordon_order::OrderError;
+use cordon_types::ContractId;
+
+use crate::config::ConfigError;
+
+/// A channel that cannot go on on this host.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChannelError {
+    /// The configuration in block 0.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The ordering log.
+    #[error(transparent)]
+    Order(#[from] OrderError),
+    /// The ledger on disk begins with another block 0.
+    #[error("the ledger on disk is another channel's, or begins with another configuration")]
+    OtherGenesis,
+    /// The last block does not say where in the ordering log it ends.
+    #[error("block {number} does not say where in the ordering log it ends")]
+    NoPosition {
+        /// The block.
+        number: u64,
+    },
+    /// The host does not have a contract's code.
+    #[error(
+        "this host has no component with SHA-256 {sha256}, which the channel runs as contract {contract}"
+    )]
+    NoComponent {
+        /// The contract.
+        contract: ContractId,
+        /// The component's hash, hex.
+        sha256: String,
+    },
+    /// A contract's code is not acceptable.
+    #[error("contract {contract}: {source}")]
+    Component {
+        /// The contract.
+        contract: ContractId,
+        /// Why.
+        source: InstallError,
+    },
+    /// A mistake of this host.
+    #[error("{0}")]
+    Internal(String),
+}

@@ -1,0 +1,114 @@
+//! Executes checked proposals, and signs.
+
+use std::sync::Arc;
+
+use cordon_execute::{Call, Contract, HostError, Outcome};
+use cordon_identity::{IdentityError, Signer};
+use cordon_types::{ChannelId, ContractId, Snapshot, status};
+use cordon_wire::proposal::Proposal;
+use cordon_wire::proto::protos;
+use cordon_wire::rw_set::encode_rw_set;
+use cordon_wire::transaction::{encode_events, response_payload};
+
+use crate::check::CheckedProposal;
+
+/// A contract as it is deployed on a channel, with the code that this host has for it.
+#[derive(Clone)]
+pub struct Installed {
+    /// Its name on the channel.
+    pub id: ContractId,
+    /// The committed version.
+    pub version: String,
+    /// The code.
+    pub code: Arc<Contract>,
+}
+
+/// An executed proposal.
+pub struct Execution {
+    /// What the contract answered, and would write.
+    pub outcome: Outcome,
+    /// The bytes that endorsers sign; the same on every host that came to the same outcome. Only of
+    /// meaning when the contract accepted.
+    pub payload: bytes::Bytes,
+}
+
+impl Execution {
+    /// Runs `proposal` on `snapshot`.
+    ///
+    /// # Errors
+    /// [`HostError`] when this host cannot execute.
+    pub fn run(
+        proposal: &Proposal,
+        checked: &CheckedProposal,
+        channel: &ChannelId,
+        installed: &Installed,
+        snapshot: Box<dyn Snapshot>,
+    ) -> Result<Self, HostError> {
+        let outcome = installed.code.call(Call {
+            channel: channel.clone(),
+            contract: installed.id.clone(),
+            tx_id: checked.tx_id,
+            timestamp: checked.timestamp,
+            caller: Arc::clone(checked.identity.caller()),
+            transient: proposal.transient.clone(),
+            args: &proposal.args,
+            snapshot,
+        })?;
+        let payload = response_payload(
+            proposal.hash(),
+            encode_rw_set(&outcome.rw_set),
+            encode_events(&installed.id, &checked.tx_id, &outcome.events),
+            to_proto(&outcome),
+            &installed.id,
+            &installed.version,
+        );
+        Ok(Self { outcome, payload })
+    }
+
+    /// Whether the contract accepted, so that the outcome can be endorsed.
+    pub fn accepted(&self) -> bool {
+        self.outcome.response.status == status::OK
+    }
+
+    /// The contract's answer as a message.
+    pub fn response(&self) -> protos::Response {
+        to_proto(&self.outcome)
+    }
+}
+
+fn to_proto(outcome: &Outcome) -> protos::Response {
+    let response = &outcome.response;
+    protos::Response {
+        status: response.status,
+        message: response.message.clone(),
+        payload: response.payload.clone(),
+    }
+}
+
+/// Signs in this host's name.
+#[derive(Clone)]
+pub struct Endorser {
+    signer: Arc<Signer>,
+}
+
+impl Endorser {
+    /// An endorser with the host's identity.
+    pub fn new(signer: Arc<Signer>) -> Self {
+        Self { signer }
+    }
+
+    /// The host's identity.
+    pub fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    /// Signs the payload of an accepted execution.
+    ///
+    /// # Errors
+    /// [`IdentityError`] when the key cannot sign.
+    pub fn endorse(&self, payload: &[u8]) -> Result<protos::Endorsement, IdentityError> {
+        let endorser = self.signer.serialized();
+        let signature = self.signer.sign(&[payload, &endorser].concat())?;
+        Ok(protos::Endorsement { endorser, signature })
+    }
+}

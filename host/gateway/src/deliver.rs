@@ -1,0 +1,222 @@
+//! `protos.Deliver`: blocks, whole or filtered, to members of the channel (`WIRE.md` section 10).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cordon_channel::Channel;
+use cordon_endorse::CLOCK_SKEW_SECONDS_MAX;
+use cordon_wire::block::CommittedBlock;
+use cordon_wire::proto::common::{Envelope as EnvelopeMessage, HeaderType, Status as Outcome};
+use cordon_wire::proto::orderer::{SeekInfo, SeekPosition, seek_position};
+use cordon_wire::proto::protos::deliver_response::Type;
+use cordon_wire::proto::protos::filtered_transaction::Data;
+use cordon_wire::proto::protos::{
+    BlockAndPrivateData, ChaincodeEvent, DeliverResponse, FilteredBlock, FilteredChaincodeAction,
+    FilteredTransaction, FilteredTransactionActions,
+};
+use cordon_wire::proto::common;
+use cordon_wire::transaction::{Envelope, Transaction};
+use cordon_wire::{Message as _, decode};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use crate::chaincode_events::blocks;
+use crate::host::{Host, now};
+use crate::status::Rpc;
+
+/// What of each block is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    Block,
+    Filtered,
+    /// This version has no private data: the block alone, in that message.
+    WithPrivateData,
+}
+
+/// Blocks waiting for a slow client; it holds up nobody else.
+const QUEUE_MAX: usize = 16;
+const HEADER_WITH_SIGNATURES: i32 = 1;
+const FAIL_IF_NOT_READY: i32 = 1;
+
+pub(crate) type DeliverStream = BoxStream<'static, Result<DeliverResponse, Status>>;
+
+/// Serves one seek after the other, for as long as the client sends them; blocks go on after it has
+/// closed its side.
+pub(crate) fn deliver(
+    host: Arc<Host>,
+    mut requests: Streaming<EnvelopeMessage>,
+    content: Content,
+) -> DeliverStream {
+    let (sender, replies) = mpsc::channel(QUEUE_MAX);
+    tokio::spawn(async move {
+        while let Ok(Some(envelope)) = requests.message().await {
+            if !seek(&host, &envelope, content, &sender).await {
+                return;
+            }
+        }
+    });
+    ReceiverStream::new(replies).boxed()
+}
+
+type Sender = mpsc::Sender<Result<DeliverResponse, Status>>;
+
+async fn answer(sender: &Sender, outcome: Outcome) -> bool {
+    let reply = DeliverResponse { r#type: Some(Type::Status(outcome as i32)) };
+    // Anything but success ends the call.
+    sender.send(Ok(reply)).await.is_ok() && outcome == Outcome::Success
+}
+
+/// Returns whether the next seek may follow.
+async fn seek(
+    host: &Arc<Host>,
+    envelope: &EnvelopeMessage,
+    content: Content,
+    sender: &Sender,
+) -> bool {
+    let (channel, info) = match check(host, envelope) {
+        Ok(accepted) => accepted,
+        Err(outcome) => return answer(sender, outcome).await,
+    };
+    let (start, stop) = match range(&channel, &info) {
+        Ok(range) => range,
+        Err(outcome) => return answer(sender, outcome).await,
+    };
+    if info.behavior == FAIL_IF_NOT_READY && stop >= channel.ledger().height() {
+        return answer(sender, Outcome::NotFound).await;
+    }
+    let mut blocks = Box::pin(blocks(host, Arc::clone(&channel), start));
+    let mut next = start;
+    while next <= stop {
+        let block = tokio::select! {
+            block = blocks.next() => block,
+            // A client that has gone is not waited for until the next block.
+            () = sender.closed() => return false,
+        };
+        let reply = match block {
+            Some(Ok((_, bytes))) => reply(&channel, &bytes, content, info.content_type),
+            Some(Err(failure)) => Err(failure.into_status(Rpc::ChaincodeEvents)),
+            None => return false,
+        };
+        let failed = reply.is_err();
+        if sender.send(reply).await.is_err() || failed {
+            return false;
+        }
+        next += 1;
+    }
+    answer(sender, Outcome::Success).await
+}
+
+fn check(host: &Host, envelope: &EnvelopeMessage) -> Result<(Arc<Channel>, SeekInfo), Outcome> {
+    let parsed = Envelope::from_proto(envelope.clone()).map_err(|_| Outcome::BadRequest)?;
+    let header = &parsed.header.channel_header;
+    if header.r#type != HeaderType::DeliverSeekInfo as i32 {
+        return Err(Outcome::BadRequest);
+    }
+    let time = header.timestamp.ok_or(Outcome::BadRequest)?;
+    if time.seconds.abs_diff(now()) > CLOCK_SKEW_SECONDS_MAX {
+        return Err(Outcome::BadRequest);
+    }
+    let channel = host.channel(&header.channel_id).ok_or(Outcome::NotFound)?;
+    let identity = channel
+        .membership()
+        .verify(&parsed.header.creator, &[&parsed.payload], &parsed.signature)
+        .map_err(|_| Outcome::Forbidden)?;
+    identity.check_validity(now()).map_err(|_| Outcome::Forbidden)?;
+    let info = SeekInfo::decode(parsed.data).map_err(|_| Outcome::BadRequest)?;
+    Ok((Arc::clone(channel), info))
+}
+
+/// First and last block asked for.
+fn range(channel: &Channel, info: &SeekInfo) -> Result<(u64, u64), Outcome> {
+    let height = channel.ledger().height();
+    let newest = height.saturating_sub(1);
+    let kind = |position: &Option<SeekPosition>| {
+        position.as_ref().and_then(|position| position.r#type.clone()).ok_or(Outcome::BadRequest)
+    };
+    let (start_kind, stop_kind) = (kind(&info.start)?, kind(&info.stop)?);
+    let start = match &start_kind {
+        seek_position::Type::Oldest(_) => 0,
+        seek_position::Type::Newest(_) => newest,
+        seek_position::Type::NextCommit(_) => height,
+        seek_position::Type::Specified(specified) if specified.number > height => {
+            return Err(Outcome::NotFound);
+        }
+        seek_position::Type::Specified(specified) => specified.number,
+    };
+    let stop = match stop_kind {
+        seek_position::Type::Oldest(_) => 0,
+        seek_position::Type::Newest(_) => newest.max(start),
+        seek_position::Type::NextCommit(_) => height,
+        seek_position::Type::Specified(specified) => specified.number,
+    };
+    if stop < start { Err(Outcome::BadRequest) } else { Ok((start, stop)) }
+}
+
+fn reply(
+    channel: &Channel,
+    bytes: &Bytes,
+    content: Content,
+    content_type: i32,
+) -> Result<DeliverResponse, Status> {
+    let damaged = |_| Status::data_loss("the block cannot be read");
+    let r#type = match content {
+        Content::Filtered => {
+            let block = CommittedBlock::parse(bytes).map_err(damaged)?;
+            Type::FilteredBlock(filtered(channel, &block))
+        }
+        Content::Block | Content::WithPrivateData => {
+            let mut block: common::Block = decode(bytes, "block").map_err(damaged)?;
+            let number = block.header.as_ref().map_or(0, |header| header.number);
+            if content_type == HEADER_WITH_SIGNATURES && number != 0 {
+                block.data = None;
+            }
+            if content == Content::Block {
+                Type::Block(block)
+            } else {
+                Type::BlockAndPrivateData(BlockAndPrivateData { block: Some(block) })
+            }
+        }
+    };
+    Ok(DeliverResponse { r#type: Some(r#type) })
+}
+
+fn filtered(channel: &Channel, block: &CommittedBlock) -> FilteredBlock {
+    let filtered_transactions = block
+        .data
+        .iter()
+        .zip(&block.codes)
+        .map(|(bytes, &code)| {
+            let mut entry = FilteredTransaction {
+                tx_validation_code: i32::from(code as u8),
+                ..Default::default()
+            };
+            let Ok(envelope) = Envelope::parse(bytes) else { return entry };
+            entry.txid.clone_from(&envelope.header.channel_header.tx_id);
+            entry.r#type = envelope.header.channel_header.r#type;
+            if let Ok(transaction) = Transaction::parse(envelope) {
+                entry.data = Some(Data::TransactionActions(actions(transaction)));
+            }
+            entry
+        })
+        .collect();
+    FilteredBlock {
+        channel_id: channel.id().to_string(),
+        number: block.header.number,
+        filtered_transactions,
+    }
+}
+
+/// A filtered event has no payload.
+fn actions(transaction: Transaction) -> FilteredTransactionActions {
+    let chaincode_actions = transaction
+        .events
+        .into_iter()
+        .map(|event| FilteredChaincodeAction {
+            chaincode_event: Some(ChaincodeEvent { payload: Bytes::new(), ..event }),
+        })
+        .collect();
+    FilteredTransactionActions { chaincode_actions }
+}

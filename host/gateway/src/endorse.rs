@@ -1,0 +1,256 @@
+//! `gateway.Gateway/Endorse`: collect what the endorsement policy asks for, on results that are the
+//! same byte for byte.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cordon_types::{MspId, status};
+use cordon_wire::decode;
+use cordon_wire::proto::common::Envelope;
+use cordon_wire::proto::gateway::{EndorseRequest, EndorseResponse};
+use cordon_wire::proto::protos;
+use cordon_wire::transaction::envelope_payload;
+use futures::future::join_all;
+
+use crate::host::Host;
+use crate::peer::{Peer, PeerAnswer};
+use crate::request::{self, Accepted};
+use crate::status::{Detail, Failure, chaincode_response};
+
+/// One endorser's answer.
+struct Answer {
+    detail: Detail,
+    result: Result<protos::ProposalResponse, AnswerError>,
+}
+
+enum AnswerError {
+    Refused(String),
+    Unreachable(String),
+    Here(Failure),
+}
+
+pub(crate) async fn endorse(
+    host: &Arc<Host>,
+    request: EndorseRequest,
+) -> Result<EndorseResponse, Failure> {
+    let signed = request.proposed_transaction;
+    let proposal =
+        request::parse(signed.as_ref(), &request.channel_id, &request.transaction_id)?;
+    let named = request::organizations(&request.endorsing_organizations)?;
+    let accepted = Arc::new(host.accept(proposal)?);
+    let signed = signed.unwrap_or_default();
+
+    let mut lost: Vec<Detail> = Vec::new();
+    loop {
+        let plan = plan(host, &accepted, &named, &lost)?;
+        let answers = join_all(plan.iter().map(|endorser| ask(host, endorser, &accepted, &signed)));
+        let mut replies = Vec::new();
+        let mut failures = Vec::new();
+        let mut unreachable = Vec::new();
+        for Answer { mut detail, result } in answers.await {
+            match result {
+                Ok(reply) => replies.push((detail, reply)),
+                Err(AnswerError::Refused(message)) => {
+                    detail.message = message;
+                    failures.push(detail);
+                }
+                Err(AnswerError::Unreachable(message)) => {
+                    detail.message = message;
+                    unreachable.push(detail);
+                }
+                Err(AnswerError::Here(failure)) => return Err(failure),
+            }
+        }
+        if !failures.is_empty() {
+            return Err(Failure::Contract(failures));
+        }
+        if unreachable.is_empty() {
+            return assemble(host, &accepted, replies);
+        }
+        // Another way to satisfy the endorsement policy may do without them.
+        lost.extend(unreachable);
+    }
+}
+
+/// Whom to ask.
+enum Endorser<'a> {
+    This,
+    Other(&'a Peer),
+}
+
+fn plan<'a>(
+    host: &'a Host,
+    accepted: &Accepted,
+    named: &[MspId],
+    lost: &[Detail],
+) -> Result<Vec<Endorser<'a>>, Failure> {
+    let channel = &accepted.channel;
+    let members: Vec<&MspId> = channel.config().members().collect();
+    let usable: Vec<&Peer> = host
+        .peers
+        .iter()
+        .filter(|peer| members.contains(&&peer.msp_id))
+        .filter(|peer| !lost.iter().any(|detail| detail.address == peer.address))
+        .collect();
+    let unreachable = || {
+        let names: Vec<String> =
+            lost.iter().map(|d| format!("{} at {}", d.msp_id, d.address)).collect();
+        let text = format!(
+            "the endorsement policy needs organisations whose hosts cannot be reached: {}",
+            names.join(", ")
+        );
+        Failure::Unreachable(text, lost.to_vec())
+    };
+    let set: Vec<MspId> = if named.is_empty() {
+        let policy = channel.endorsement_policy(&accepted.installed.id).ok_or_else(|| {
+            Failure::ContractUnknown(format!("contract {} is not deployed", accepted.installed.id))
+        })?;
+        let available: Vec<MspId> = std::iter::once(host.msp_id.clone())
+            .chain(usable.iter().map(|peer| peer.msp_id.clone()))
+            .collect();
+        match policy.minimal_sets(&available).into_iter().next() {
+            // A transaction without endorsement is nobody's word; ask at least ourselves.
+            Some(set) if set.is_empty() => vec![host.msp_id.clone()],
+            Some(set) => set,
+            None if lost.is_empty() => {
+                return Err(Failure::PolicyUnsatisfiable(format!(
+                    "no hosts that this host knows of can satisfy the endorsement policy {policy}"
+                )));
+            }
+            None => return Err(unreachable()),
+        }
+    } else {
+        named.to_vec()
+    };
+    let mut others = usable.iter().copied().collect::<Vec<_>>();
+    let mut this = true;
+    let mut endorsers = Vec::with_capacity(set.len());
+    for msp_id in set {
+        if msp_id == host.msp_id && std::mem::take(&mut this) {
+            endorsers.push(Endorser::This);
+        } else if let Some(index) = others.iter().position(|peer| peer.msp_id == msp_id) {
+            endorsers.push(Endorser::Other(others.remove(index)));
+        } else if lost.iter().any(|detail| detail.msp_id == msp_id.as_str()) {
+            return Err(unreachable());
+        } else {
+            return Err(Failure::PolicyUnsatisfiable(format!(
+                "no host of organisation {msp_id} is known on channel {}",
+                channel.id()
+            )));
+        }
+    }
+    Ok(endorsers)
+}
+
+async fn ask(
+    host: &Host,
+    endorser: &Endorser<'_>,
+    accepted: &Arc<Accepted>,
+    signed: &protos::SignedProposal,
+) -> Answer {
+    let (detail, result) = match endorser {
+        Endorser::This => {
+            let result = host.endorse_here(accepted).await.map_err(AnswerError::Here);
+            (host.detail(""), result)
+        }
+        Endorser::Other(peer) => {
+            let detail = Detail {
+                address: peer.address.clone(),
+                msp_id: peer.msp_id.to_string(),
+                message: String::new(),
+            };
+            let result = match peer.process_proposal(signed.clone()).await {
+                PeerAnswer::Reply(reply) => check_endorsement(accepted, &peer.msp_id, reply),
+                PeerAnswer::Refused(message) => Err(AnswerError::Refused(message)),
+                PeerAnswer::Unreachable(message) => Err(AnswerError::Unreachable(message)),
+            };
+            (detail, result)
+        }
+    };
+    let result = result.and_then(|reply| {
+        let response = reply.response.clone().unwrap_or_default();
+        if response.status == status::OK {
+            Ok(reply)
+        } else {
+            let text = chaincode_response(response.status, &response.message);
+            Err(AnswerError::Refused(text))
+        }
+    });
+    Answer { detail, result }
+}
+
+/// An endorsement from another host must be that organisation's, and hold. Validation meets the
+/// same bytes again and need not verify them twice.
+fn check_endorsement(
+    accepted: &Accepted,
+    msp_id: &MspId,
+    reply: protos::ProposalResponse,
+) -> Result<protos::ProposalResponse, AnswerError> {
+    let Some(endorsement) = &reply.endorsement else { return Ok(reply) };
+    let message: [&[u8]; 2] = [&reply.payload, &endorsement.endorser];
+    let membership = accepted.channel.membership();
+    match membership.verify(&endorsement.endorser, &message, &endorsement.signature) {
+        Ok(identity) if identity.msp_id() == msp_id => Ok(reply),
+        Ok(identity) => Err(AnswerError::Refused(format!(
+            "the endorsement is signed by {}, not by {msp_id}",
+            identity.msp_id()
+        ))),
+        Err(error) => Err(AnswerError::Refused(format!("the endorsement does not hold: {error}"))),
+    }
+}
+
+fn assemble(
+    host: &Host,
+    accepted: &Accepted,
+    replies: Vec<(Detail, protos::ProposalResponse)>,
+) -> Result<EndorseResponse, Failure> {
+    let Some((_, first)) = replies.first() else {
+        return Err(Failure::PolicyUnsatisfiable("nobody was asked to endorse".to_owned()));
+    };
+    let payload = first.payload.clone();
+    if replies.iter().any(|(_, reply)| reply.payload != payload) {
+        return Err(disagreement(&replies));
+    }
+    let endorsements: Option<Vec<_>> =
+        replies.into_iter().map(|(_, reply)| reply.endorsement).collect();
+    let endorsements = endorsements
+        .ok_or_else(|| Failure::Host(host.detail("an endorser accepted without endorsing")))?;
+    let payload = envelope_payload(&accepted.proposal, payload, endorsements);
+    Ok(EndorseResponse {
+        prepared_transaction: Some(Envelope { payload, signature: Bytes::new() }),
+    })
+}
+
+/// Says of each endorser which parts of its result differ from the first one's.
+fn disagreement(replies: &[(Detail, protos::ProposalResponse)]) -> Failure {
+    let parts = |reply: &protos::ProposalResponse| -> Option<protos::ChaincodeAction> {
+        let payload: protos::ProposalResponsePayload = decode(&reply.payload, "payload").ok()?;
+        decode(&payload.extension, "action").ok()
+    };
+    let first = replies.first().and_then(|(_, reply)| parts(reply)).unwrap_or_default();
+    let first_name = replies.first().map_or("", |(detail, _)| detail.msp_id.as_str());
+    let details = replies
+        .iter()
+        .map(|(detail, reply)| {
+            let other = parts(reply).unwrap_or_default();
+            let differing: Vec<&str> = [
+                ("response", other.response != first.response),
+                ("read-write set", other.results != first.results),
+                ("events", other.events != first.events),
+                ("contract version", other.chaincode_id != first.chaincode_id),
+            ]
+            .into_iter()
+            .filter_map(|(part, differs)| differs.then_some(part))
+            .collect();
+            let message = if differing.is_empty() && detail.msp_id == first_name {
+                "its result is what the others are compared with".to_owned()
+            } else if differing.is_empty() {
+                format!("its result is the same as {first_name}'s")
+            } else {
+                format!("its {} differs from {first_name}'s", differing.join(" and "))
+            };
+            Detail { message, ..detail.clone() }
+        })
+        .collect();
+    Failure::Disagreement(details)
+}

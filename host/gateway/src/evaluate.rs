@@ -1,0 +1,87 @@
+//! `gateway.Gateway/Evaluate`: execute and answer; nothing is ordered.
+
+use std::sync::Arc;
+
+use cordon_types::MspId;
+use cordon_wire::proto::gateway::{EvaluateRequest, EvaluateResponse};
+use cordon_wire::proto::protos;
+
+use crate::host::Host;
+use crate::peer::PeerAnswer;
+use crate::qscc;
+use crate::request::{self, Accepted};
+use crate::status::{Detail, Failure, chaincode_response};
+
+pub(crate) async fn evaluate(
+    host: &Arc<Host>,
+    request: EvaluateRequest,
+) -> Result<EvaluateResponse, Failure> {
+    let signed = request.proposed_transaction;
+    let proposal =
+        request::parse(signed.as_ref(), &request.channel_id, &request.transaction_id)?;
+    let targets = request::organizations(&request.target_organizations)?;
+    if qscc::is_system(&proposal.contract) {
+        let response = qscc::call(host, &proposal)?;
+        if response.status >= 400 {
+            let text = chaincode_response(response.status, &response.message);
+            return Err(Failure::Contract(vec![host.detail(text)]));
+        }
+        return Ok(EvaluateResponse { result: Some(response) });
+    }
+    let accepted = Arc::new(host.accept(proposal)?);
+    if targets.is_empty() || targets.contains(&host.msp_id) {
+        let execution = host.execute(&accepted).await?;
+        if let Some(refusal) = host.refusal(&execution) {
+            return Err(refusal);
+        }
+        return Ok(EvaluateResponse { result: Some(execution.response()) });
+    }
+    if !accepted.proposal.transient.is_empty() {
+        // Transient data is for the organisation that the client trusts, and that is this one.
+        return Err(Failure::PolicyUnsatisfiable(
+            "a call with transient data is evaluated by this host's organisation only".to_owned(),
+        ));
+    }
+    elsewhere(host, &accepted, signed.unwrap_or_default(), &targets).await
+}
+
+/// Asks the hosts of the organisations named, one after the other, until one answers.
+async fn elsewhere(
+    host: &Host,
+    accepted: &Accepted,
+    signed: protos::SignedProposal,
+    targets: &[MspId],
+) -> Result<EvaluateResponse, Failure> {
+    let mut details = Vec::new();
+    let members: Vec<&MspId> = accepted.channel.config().members().collect();
+    let peers = host
+        .peers
+        .iter()
+        .filter(|peer| targets.contains(&peer.msp_id) && members.contains(&&peer.msp_id));
+    for peer in peers {
+        let detail = |message: String| Detail {
+            address: peer.address.clone(),
+            msp_id: peer.msp_id.to_string(),
+            message,
+        };
+        match peer.process_proposal(signed.clone()).await {
+            PeerAnswer::Reply(reply) => {
+                let response = reply.response.unwrap_or_default();
+                if response.status >= 400 || response.status == 0 {
+                    let text = chaincode_response(response.status, &response.message);
+                    return Err(Failure::Contract(vec![detail(text)]));
+                }
+                return Ok(EvaluateResponse { result: Some(response) });
+            }
+            PeerAnswer::Refused(message) => return Err(Failure::Refused(detail(message))),
+            PeerAnswer::Unreachable(message) => details.push(detail(message)),
+        }
+    }
+    if details.is_empty() {
+        return Err(Failure::ContractUnknown(
+            "no host of the target organisations is known on this channel".to_owned(),
+        ));
+    }
+    let names: Vec<String> = details.iter().map(|d| format!("{} ({})", d.msp_id, d.address)).collect();
+    Err(Failure::Unreachable(format!("not reachable: {}", names.join(", ")), details))
+}

@@ -1,0 +1,86 @@
+//! What the services of a host share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cordon_channel::Channel;
+use cordon_endorse::Endorser;
+use cordon_order::EmbeddedLog;
+use cordon_types::{ChannelId, MspId};
+use tokio::sync::{Semaphore, watch};
+
+use crate::peer::Peer;
+
+/// What a host is made of.
+pub struct HostOptions {
+    /// The organisation.
+    pub msp_id: MspId,
+    /// Address that other parties know this host by; named in errors.
+    pub address: String,
+    /// The host's signing identity.
+    pub endorser: Endorser,
+    /// Channels this host is a member of.
+    pub channels: Vec<Arc<Channel>>,
+    /// Hosts of the channels' other organisations.
+    pub peers: Vec<Peer>,
+    /// Ordering logs that this process keeps and serves.
+    pub ordering_logs: BTreeMap<ChannelId, EmbeddedLog>,
+    /// Contract calls that run at once; more wait their turn.
+    pub executions_max: usize,
+}
+
+/// One organisation's host.
+pub struct Host {
+    pub(crate) msp_id: MspId,
+    pub(crate) address: String,
+    pub(crate) endorser: Endorser,
+    pub(crate) channels: BTreeMap<ChannelId, Arc<Channel>>,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) ordering_logs: BTreeMap<ChannelId, EmbeddedLog>,
+    pub(crate) executions: Arc<Semaphore>,
+    shutdown: watch::Sender<bool>,
+}
+
+impl Host {
+    /// A host; [`serve`](crate::serve) makes it answer.
+    pub fn new(options: HostOptions) -> Arc<Self> {
+        let channels =
+            options.channels.into_iter().map(|channel| (channel.id().clone(), channel)).collect();
+        Arc::new(Self {
+            msp_id: options.msp_id,
+            address: options.address,
+            endorser: options.endorser,
+            channels,
+            peers: options.peers,
+            ordering_logs: options.ordering_logs,
+            executions: Arc::new(Semaphore::new(options.executions_max)),
+            shutdown: watch::Sender::new(false),
+        })
+    }
+
+    /// Ends every stream with an error, so that clients notice and connections can close.
+    pub fn shut_down(&self) {
+        self.shutdown.send_replace(true);
+    }
+
+    /// Resolves when the host shuts down.
+    pub(crate) fn shutting_down(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut shutdown = self.shutdown.subscribe();
+        async move {
+            // The sender lives in the host; when it is gone, so is the host.
+            let _ = shutdown.wait_for(|down| *down).await;
+        }
+    }
+
+    /// The channel of that name, if this host is a member.
+    pub(crate) fn channel(&self, id: &str) -> Option<&Arc<Channel>> {
+        self.channels.get(&id.parse::<ChannelId>().ok()?)
+    }
+}
+
+/// This host's time, seconds since the Unix epoch.
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,80 @@
+//! Execution on this host.
+
+use std::sync::Arc;
+
+use cordon_endorse::Execution;
+use cordon_execute::HostError;
+use cordon_wire::proto::protos;
+
+use crate::host::Host;
+use crate::request::Accepted;
+use crate::status::{Failure, chaincode_response};
+
+impl Host {
+    /// Executes an accepted proposal, off the threads that serve the network.
+    pub(crate) async fn execute(&self, accepted: &Arc<Accepted>) -> Result<Execution, Failure> {
+        // Closed never; held until the execution has ended, whether or not the client still waits.
+        let permit = Arc::clone(&self.executions)
+            .acquire_owned()
+            .await
+            .map_err(|_| Failure::ShuttingDown)?;
+        let accepted = Arc::clone(accepted);
+        let run = move || {
+            let _permit = permit;
+            let snapshot = Box::new(accepted.channel.ledger().snapshot());
+            Execution::run(
+                &accepted.proposal,
+                &accepted.checked,
+                accepted.channel.id(),
+                &accepted.installed,
+                snapshot,
+            )
+        };
+        match tokio::task::spawn_blocking(run).await {
+            Ok(Ok(execution)) => Ok(execution),
+            Ok(Err(HostError::Busy)) => {
+                let text = "all contract instances are in use; try again";
+                Err(Failure::Unreachable(text.to_owned(), vec![self.detail(text)]))
+            }
+            Ok(Err(error)) => Err(self.broken(&error)),
+            Err(error) => Err(self.broken(&error)),
+        }
+    }
+
+    /// The refusal in an execution, if it is one.
+    pub(crate) fn refusal(&self, execution: &Execution) -> Option<Failure> {
+        let response = &execution.outcome.response;
+        (!execution.accepted()).then(|| {
+            let text = chaincode_response(response.status, &response.message);
+            Failure::Contract(vec![self.detail(text)])
+        })
+    }
+
+    /// Executes and signs: this host's endorsement, as it would answer another host.
+    pub(crate) async fn endorse_here(
+        &self,
+        accepted: &Arc<Accepted>,
+    ) -> Result<protos::ProposalResponse, Failure> {
+        let execution = self.execute(accepted).await?;
+        let mut reply = protos::ProposalResponse {
+            version: 1,
+            response: Some(execution.response()),
+            ..Default::default()
+        };
+        if execution.accepted() {
+            let endorsement = self
+                .endorser
+                .endorse(&execution.payload)
+                .map_err(|error| self.broken(&error))?;
+            // Validation meets this signature again; we made it ourselves.
+            accepted.channel.membership().signatures().remember(
+                &endorsement.endorser,
+                &[&execution.payload, &endorsement.endorser],
+                &endorsement.signature,
+            );
+            reply.payload = execution.payload;
+            reply.endorsement = Some(endorsement);
+        }
+        Ok(reply)
+    }
+}

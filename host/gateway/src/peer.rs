@@ -1,0 +1,107 @@
+//! Another organisation's host, as this one asks it for endorsements.
+
+use std::time::Duration;
+
+use cordon_types::MspId;
+use cordon_wire::proto::protos;
+use cordon_wire::proto::protos::endorser_client::EndorserClient;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Code, Status};
+
+/// Longest wait for another host's answer. A contract's fuel ends long before.
+const ANSWER_MAX: Duration = Duration::from_secs(15);
+const CONNECT_MAX: Duration = Duration::from_secs(3);
+const KEEPALIVE: Duration = Duration::from_secs(10);
+const MESSAGE_BYTES_MAX: usize = 100 << 20;
+
+/// An address that cannot be one.
+#[derive(Debug, thiserror::Error)]
+#[error("{address} is not an address of a host: {reason}")]
+pub struct PeerError {
+    /// The address.
+    pub address: String,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// A host of another organisation. Cheap to clone.
+#[derive(Clone)]
+pub struct Peer {
+    pub(crate) msp_id: MspId,
+    pub(crate) address: String,
+    connection: Channel,
+    client: EndorserClient<Channel>,
+}
+
+/// What another host said.
+pub(crate) enum PeerAnswer {
+    /// It answered, with an endorsement or with the contract's refusal.
+    Reply(protos::ProposalResponse),
+    /// It did not accept the proposal.
+    Refused(String),
+    /// It is not there.
+    Unreachable(String),
+}
+
+impl Peer {
+    /// The host of `msp_id` at `address` (`host:port`), whose certificate must come from
+    /// `tls_roots_pem` and name `server_name`; this host shows `certificate_pem` with `key_pem`.
+    /// Connects when first needed, and again when the connection breaks.
+    ///
+    /// # Errors
+    /// [`PeerError`] when address or certificates cannot be read.
+    pub fn new(
+        msp_id: MspId,
+        address: String,
+        server_name: &str,
+        tls_roots_pem: &str,
+        certificate_pem: &str,
+        key_pem: &str,
+    ) -> Result<Self, PeerError> {
+        let error = |error: tonic::transport::Error| PeerError {
+            address: address.clone(),
+            reason: error.to_string(),
+        };
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(tls_roots_pem))
+            .identity(Identity::from_pem(certificate_pem, key_pem))
+            .domain_name(server_name);
+        let connection = Endpoint::from_shared(format!("https://{address}"))
+            .map_err(error)?
+            .tls_config(tls)
+            .map_err(error)?
+            .connect_timeout(CONNECT_MAX)
+            .http2_keep_alive_interval(KEEPALIVE)
+            .keep_alive_while_idle(true)
+            .tcp_nodelay(true)
+            .connect_lazy();
+        let client = EndorserClient::new(connection.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        Ok(Self { msp_id, address, connection, client })
+    }
+
+    /// The connection, for other services of the same host.
+    pub fn connection(&self) -> Channel {
+        self.connection.clone()
+    }
+
+    pub(crate) async fn process_proposal(&self, signed: protos::SignedProposal) -> PeerAnswer {
+        let mut client = self.client.clone();
+        match tokio::time::timeout(ANSWER_MAX, client.process_proposal(signed)).await {
+            Ok(Ok(reply)) => PeerAnswer::Reply(reply.into_inner()),
+            Ok(Err(status)) if is_unreachable(&status) => {
+                PeerAnswer::Unreachable(status.message().to_owned())
+            }
+            Ok(Err(status)) => PeerAnswer::Refused(status.message().to_owned()),
+            Err(_) => PeerAnswer::Unreachable("no answer in time".to_owned()),
+        }
+    }
+}
+
+fn is_unreachable(status: &Status) -> bool {
+    // A broken connection is reported as Unknown with a transport error as its source, or as
+    // Cancelled; what the other host itself says has no source.
+    matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded)
+        || std::error::Error::source(status).is_some()
+}

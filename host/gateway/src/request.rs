@@ -1,0 +1,86 @@
+//! What Evaluate and Endorse requests have in common: a signed proposal, and hints beside it.
+
+use std::sync::Arc;
+
+use cordon_channel::Channel;
+use cordon_endorse::{CheckedProposal, Installed, check_proposal};
+use cordon_types::MspId;
+use cordon_wire::proposal::Proposal;
+use cordon_wire::proto::protos;
+
+use crate::host::{Host, now};
+use crate::status::Failure;
+
+/// A proposal that is accepted, on its channel.
+pub(crate) struct Accepted {
+    pub(crate) channel: Arc<Channel>,
+    pub(crate) proposal: Proposal,
+    pub(crate) checked: CheckedProposal,
+    pub(crate) installed: Installed,
+}
+
+/// Takes the proposal of a request apart. The hints must not contradict what is signed.
+pub(crate) fn parse(
+    signed: Option<&protos::SignedProposal>,
+    channel_hint: &str,
+    tx_id_hint: &str,
+) -> Result<Proposal, Failure> {
+    let signed = signed
+        .ok_or_else(|| Failure::Malformed("the request has no proposed transaction".to_owned()))?;
+    let proposal = Proposal::parse(signed)?;
+    agree("channel_id", channel_hint, &proposal.header.channel_header.channel_id)?;
+    agree("transaction_id", tx_id_hint, &proposal.header.channel_header.tx_id)?;
+    Ok(proposal)
+}
+
+/// A hint may be absent, but not different.
+pub(crate) fn agree(field: &str, hint: &str, signed: &str) -> Result<(), Failure> {
+    if hint.is_empty() || hint == signed {
+        return Ok(());
+    }
+    Err(Failure::Malformed(format!("{field} of the request is not the one that is signed")))
+}
+
+/// Organisations named in a request.
+pub(crate) fn organizations(names: &[String]) -> Result<Vec<MspId>, Failure> {
+    names
+        .iter()
+        .map(|name| name.parse().map_err(|error| Failure::Malformed(format!("{error}"))))
+        .collect()
+}
+
+impl Host {
+    /// Checks everything about a proposal that comes before executing it.
+    pub(crate) fn accept(&self, proposal: Proposal) -> Result<Accepted, Failure> {
+        let id = proposal.channel.as_ref().map_or("", |id| id.as_str());
+        let channel =
+            self.channel(id).ok_or_else(|| Failure::ChannelUnknown(id.to_owned()))?;
+        if let Some(reason) = channel.stopped() {
+            let text = format!("channel {id} has stopped on this host: {reason}");
+            return Err(Failure::Stopped(self.detail(text)));
+        }
+        let checked = check_proposal(&proposal, channel.membership(), now())
+            .map_err(|error| Failure::Refused(self.detail(error.to_string())))?;
+        let known = channel
+            .ledger()
+            .contains_transaction(&checked.tx_id)
+            .map_err(|error| self.broken(&error))?;
+        if known {
+            let error = cordon_endorse::ProposalError::Duplicate(checked.tx_id);
+            return Err(Failure::Refused(self.detail(error.to_string())));
+        }
+        let installed = channel.contract(&proposal.contract).cloned().ok_or_else(|| {
+            Failure::ContractUnknown(format!(
+                "contract {} is not deployed on channel {id}",
+                proposal.contract
+            ))
+        })?;
+        Ok(Accepted { channel: Arc::clone(channel), proposal, checked, installed })
+    }
+
+    /// A fault of this host: the cause goes to its log, not to the client.
+    pub(crate) fn broken(&self, error: &dyn std::error::Error) -> Failure {
+        tracing::error!(%error, "this host cannot do its part");
+        Failure::Host(self.detail("this host failed; its operator finds the cause in its log"))
+    }
+}

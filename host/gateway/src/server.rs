@@ -1,0 +1,267 @@
+//! The TLS listener, and the services on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cordon_wire::proto::common::Envelope;
+use cordon_wire::proto::cordon::ordering::v1::ordering_log_server::OrderingLogServer;
+use cordon_wire::proto::gateway as messages;
+use cordon_wire::proto::gateway::gateway_server::{Gateway, GatewayServer};
+use cordon_wire::proto::protos;
+use cordon_wire::proto::protos::deliver_server::{Deliver, DeliverServer};
+use cordon_wire::proto::protos::endorser_server::{Endorser, EndorserServer};
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Server;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::chaincode_events::{self, EventStream};
+use crate::deliver::{Content, DeliverStream, deliver};
+use crate::host::Host;
+use crate::ordering_log::{Connection, OrderingLogService};
+use crate::status::Rpc;
+use crate::{commit_status, endorse, evaluate, process_proposal, submit};
+
+/// Largest message, as Fabric has it.
+const MESSAGE_BYTES_MAX: usize = 100 << 20;
+/// A connection that has not finished its handshake by then is dropped.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// How long calls under way may go on after the host was told to stop.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// Connections whose handshake is done, waiting to be served.
+const ACCEPTED_MAX: usize = 128;
+
+/// The host's TLS identity, and whose client certificates it takes. All PEM.
+pub struct TlsOptions {
+    /// The host's certificate, then intermediates.
+    pub certificate: String,
+    /// Its key.
+    pub key: String,
+    /// Authorities of the organisations whose hosts may connect with a certificate. Clients need
+    /// none.
+    pub client_roots: Vec<String>,
+}
+
+/// Why a host cannot serve.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// A certificate or key cannot be used.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+    /// The listener failed.
+    #[error("the listener failed: {0}")]
+    Listener(String),
+}
+
+/// Serves `host` on `listener` until `stop` resolves; then ends streams, lets calls end and returns.
+///
+/// # Errors
+/// [`ServeError`] when TLS cannot be set up or the listener fails.
+pub async fn serve(
+    host: Arc<Host>,
+    listener: TcpListener,
+    tls: &TlsOptions,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    let acceptor = acceptor(tls)?;
+    let (sender, accepted) = mpsc::channel::<Result<Connection, std::io::Error>>(ACCEPTED_MAX);
+    let accepting = tokio::spawn(accept(listener, acceptor, sender));
+
+    let service = Service(Arc::clone(&host));
+    let limit = MESSAGE_BYTES_MAX;
+    let shutting_down = host.shutting_down();
+    let server = Server::builder()
+        // The clients that know us send pings every 10 s and more; ours finds hosts that vanished.
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .initial_stream_window_size(Some(1 << 20))
+        .initial_connection_window_size(Some(4 << 20))
+        .add_service(
+            GatewayServer::new(service.clone())
+                .max_decoding_message_size(limit)
+                .max_encoding_message_size(limit),
+        )
+        .add_service(
+            EndorserServer::new(service.clone())
+                .max_decoding_message_size(limit)
+                .max_encoding_message_size(limit),
+        )
+        .add_service(
+            DeliverServer::new(service)
+                .max_decoding_message_size(limit)
+                .max_encoding_message_size(limit),
+        )
+        .add_service(
+            OrderingLogServer::new(OrderingLogService(Arc::clone(&host)))
+                .max_decoding_message_size(limit)
+                .max_encoding_message_size(limit),
+        )
+        .serve_with_incoming_shutdown(ReceiverStream::new(accepted), shutting_down);
+
+    let mut server = std::pin::pin!(server);
+    let result = tokio::select! {
+        result = &mut server => result,
+        () = stop => {
+            host.shut_down();
+            // Clients that keep their connection open are not waited for.
+            tokio::time::timeout(DRAIN_MAX, server).await.unwrap_or(Ok(()))
+        }
+    };
+    accepting.abort();
+    result.map_err(|error| ServeError::Listener(error.to_string()))
+}
+
+async fn accept(
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    accepted: mpsc::Sender<Result<Connection, std::io::Error>>,
+) {
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Too many open files, for example: others may close theirs meanwhile.
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let (acceptor, accepted) = (acceptor.clone(), accepted.clone());
+        tokio::spawn(async move {
+            // Small messages back and forth: waiting to fill packets only delays them.
+            let _ = stream.set_nodelay(true);
+            match tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await {
+                Ok(Ok(connection)) => {
+                    let _ = accepted.send(Ok(connection)).await;
+                }
+                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                Err(_) => tracing::debug!("a TLS handshake took too long"),
+            }
+        });
+    }
+}
+
+fn acceptor(tls: &TlsOptions) -> Result<TlsAcceptor, ServeError> {
+    let error = |error: &dyn std::fmt::Display| ServeError::Tls(error.to_string());
+    let certificates = CertificateDer::pem_slice_iter(tls.certificate.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| error(&e))?;
+    let key = PrivateKeyDer::from_pem_slice(tls.key.as_bytes()).map_err(|e| error(&e))?;
+    let mut roots = RootCertStore::empty();
+    for root in &tls.client_roots {
+        let root = CertificateDer::from_pem_slice(root.as_bytes()).map_err(|e| error(&e))?;
+        roots.add(root).map_err(|e| error(&e))?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .allow_unauthenticated()
+            .build()
+            .map_err(|e| error(&e))?;
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| error(&e))?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(certificates, key)
+        .map_err(|e| error(&e))?;
+    // gRPC clients refuse a server that does not speak h2 by name.
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// The client-facing services: each call is one function in its own file.
+#[derive(Clone)]
+struct Service(Arc<Host>);
+
+#[tonic::async_trait]
+impl Gateway for Service {
+    async fn evaluate(
+        &self,
+        request: Request<messages::EvaluateRequest>,
+    ) -> Result<Response<messages::EvaluateResponse>, Status> {
+        let reply = evaluate::evaluate(&self.0, request.into_inner()).await;
+        reply.map(Response::new).map_err(|failure| failure.into_status(Rpc::Evaluate))
+    }
+
+    async fn endorse(
+        &self,
+        request: Request<messages::EndorseRequest>,
+    ) -> Result<Response<messages::EndorseResponse>, Status> {
+        let reply = endorse::endorse(&self.0, request.into_inner()).await;
+        reply.map(Response::new).map_err(|failure| failure.into_status(Rpc::Endorse))
+    }
+
+    async fn submit(
+        &self,
+        request: Request<messages::SubmitRequest>,
+    ) -> Result<Response<messages::SubmitResponse>, Status> {
+        let reply = submit::submit(&self.0, request.into_inner()).await;
+        reply.map(Response::new).map_err(|failure| failure.into_status(Rpc::Submit))
+    }
+
+    async fn commit_status(
+        &self,
+        request: Request<messages::SignedCommitStatusRequest>,
+    ) -> Result<Response<messages::CommitStatusResponse>, Status> {
+        let reply = commit_status::commit_status(&self.0, request.into_inner()).await;
+        reply.map(Response::new).map_err(|failure| failure.into_status(Rpc::CommitStatus))
+    }
+
+    type ChaincodeEventsStream = EventStream;
+
+    async fn chaincode_events(
+        &self,
+        request: Request<messages::SignedChaincodeEventsRequest>,
+    ) -> Result<Response<EventStream>, Status> {
+        let events = chaincode_events::chaincode_events(&self.0, request.into_inner());
+        events.map(Response::new).map_err(|failure| failure.into_status(Rpc::ChaincodeEvents))
+    }
+}
+
+#[tonic::async_trait]
+impl Endorser for Service {
+    async fn process_proposal(
+        &self,
+        request: Request<protos::SignedProposal>,
+    ) -> Result<Response<protos::ProposalResponse>, Status> {
+        let reply = process_proposal::process_proposal(&self.0, request.into_inner()).await;
+        reply.map(Response::new).map_err(|failure| failure.into_status(Rpc::ProcessProposal))
+    }
+}
+
+#[tonic::async_trait]
+impl Deliver for Service {
+    type DeliverStream = DeliverStream;
+    type DeliverFilteredStream = DeliverStream;
+    type DeliverWithPrivateDataStream = DeliverStream;
+
+    async fn deliver(
+        &self,
+        request: Request<Streaming<Envelope>>,
+    ) -> Result<Response<DeliverStream>, Status> {
+        let host = Arc::clone(&self.0);
+        Ok(Response::new(deliver(host, request.into_inner(), Content::Block)))
+    }
+
+    async fn deliver_filtered(
+        &self,
+        request: Request<Streaming<Envelope>>,
+    ) -> Result<Response<DeliverStream>, Status> {
+        let host = Arc::clone(&self.0);
+        Ok(Response::new(deliver(host, request.into_inner(), Content::Filtered)))
+    }
+
+    async fn deliver_with_private_data(
+        &self,
+        request: Request<Streaming<Envelope>>,
+    ) -> Result<Response<DeliverStream>, Status> {
+        let host = Arc::clone(&self.0);
+        Ok(Response::new(deliver(host, request.into_inner(), Content::WithPrivateData)))
+    }
+}
