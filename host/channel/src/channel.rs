@@ -34,8 +34,10 @@ impl ComponentStore {
     }
 
     fn load(&self, contract: &ContractId, sha256: &str) -> Result<Contract, ChannelError> {
-        let missing =
-            || ChannelError::NoComponent { contract: contract.clone(), sha256: sha256.to_owned() };
+        let missing = || ChannelError::NoComponent {
+            contract: contract.clone(),
+            sha256: sha256.to_owned(),
+        };
         if sha256.len() != 64 || !sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(missing());
         }
@@ -44,9 +46,16 @@ impl ComponentStore {
         let code = self
             .runtime
             .compile(&bytes)
-            .map_err(|source| ChannelError::Component { contract: contract.clone(), source })?;
+            .map_err(|source| ChannelError::Component {
+                contract: contract.clone(),
+                source,
+            })?;
         // The file's name says what it should be; only its bytes say what it is.
-        if hex::encode(code.hash()) == sha256 { Ok(code) } else { Err(missing()) }
+        if hex::encode(code.hash()) == sha256 {
+            Ok(code)
+        } else {
+            Err(missing())
+        }
     }
 }
 
@@ -92,9 +101,16 @@ impl Channel {
         config.limits()?;
         let mut contracts = BTreeMap::new();
         for contract in &config.contracts {
-            let id: ContractId = contract.name.parse().map_err(crate::config::ConfigError::from)?;
+            let id: ContractId = contract
+                .name
+                .parse()
+                .map_err(crate::config::ConfigError::from)?;
             let code = Arc::new(components.load(&id, &contract.sha256)?);
-            let installed = Installed { id: id.clone(), version: contract.version.clone(), code };
+            let installed = Installed {
+                id: id.clone(),
+                version: contract.version.clone(),
+                code,
+            };
             contracts.insert(id, installed);
         }
         let channel = Self {
@@ -149,7 +165,9 @@ impl Channel {
     /// Who must endorse calls of a contract.
     pub fn endorsement_policy(&self, contract: &ContractId) -> Option<&EndorsementPolicy> {
         match self.rules.contracts.get(contract)? {
-            ContractRules::Deployed { endorsement_policy, .. } => Some(endorsement_policy),
+            ContractRules::Deployed {
+                endorsement_policy, ..
+            } => Some(endorsement_policy),
             ContractRules::Removed => None,
         }
     }

@@ -23,7 +23,10 @@ pub struct Commits {
 
 impl Commits {
     pub(crate) fn new(height: u64) -> Self {
-        Self { height: watch::Sender::new(height), waiting: Mutex::default() }
+        Self {
+            height: watch::Sender::new(height),
+            waiting: Mutex::default(),
+        }
     }
 
     /// The number of committed blocks, as it grows.

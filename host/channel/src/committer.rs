@@ -76,7 +76,11 @@ impl Channel {
 
     /// Validates the block that `batch` makes, and commits it.
     fn commit(&self, batch: Batch) -> Result<(), ChannelError> {
-        let Batch { number, envelopes, end } = batch;
+        let Batch {
+            number,
+            envelopes,
+            end,
+        } = batch;
         let verifier = Verifier(&self.membership);
         let checked: Vec<Checked> = envelopes
             .iter()
@@ -88,8 +92,13 @@ impl Channel {
         let codes: Vec<ValidationCode> = verdicts.iter().map(|verdict| verdict.code).collect();
 
         let info = self.ledger.info();
-        let mut block =
-            block::assemble(number, info.current_hash, envelopes, info.last_config, end.to_bytes());
+        let mut block = block::assemble(
+            number,
+            info.current_hash,
+            envelopes,
+            info.last_config,
+            end.to_bytes(),
+        );
         let header_hash = block::header_hash(&block.header.clone().unwrap_or_default());
         let hash = commit_hash(
             info.commit_hash,
@@ -125,10 +134,17 @@ impl Channel {
             .collect();
         self.ledger.commit(&CommitBlock::new(bytes, transactions))?;
         tracing::debug!(channel = %self.id, block = number, transactions = codes.len(), "committed");
-        let news = ids
-            .iter()
-            .zip(&codes)
-            .filter_map(|(id, &code)| id.map(|id| (id, Committed { block: number, code })));
+        let news = ids.iter().zip(&codes).filter_map(|(id, &code)| {
+            id.map(|id| {
+                (
+                    id,
+                    Committed {
+                        block: number,
+                        code,
+                    },
+                )
+            })
+        });
         self.commits.committed(number + 1, news);
         Ok(())
     }
@@ -142,8 +158,11 @@ impl Channel {
                 tx_ids.insert(tx_id);
             }
         }
-        let keys: Vec<(ContractId, String)> =
-            needs.keys.iter().map(|key| (key.contract.clone(), key.key.clone())).collect();
+        let keys: Vec<(ContractId, String)> = needs
+            .keys
+            .iter()
+            .map(|key| (key.contract.clone(), key.key.clone()))
+            .collect();
         let versions = self.ledger.versions(&keys)?;
         let mut ranges = std::collections::BTreeMap::new();
         for range in needs.ranges {
@@ -160,7 +179,11 @@ impl Channel {
             .map(|(contract, key)| StateKey { contract, key })
             .zip(versions)
             .collect();
-        Ok(cordon_validate::Committed { tx_ids, versions, ranges })
+        Ok(cordon_validate::Committed {
+            tx_ids,
+            versions,
+            ranges,
+        })
     }
 }
 
@@ -174,8 +197,10 @@ impl Follower {
     /// Continues after the last block on the ledger.
     fn new(channel: &Channel) -> Result<Self, ChannelError> {
         let info = channel.ledger.info();
-        let position = Position::from_bytes(&info.consenter_metadata)
-            .ok_or(ChannelError::NoPosition { number: info.height - 1 })?;
+        let position =
+            Position::from_bytes(&info.consenter_metadata).ok_or(ChannelError::NoPosition {
+                number: info.height - 1,
+            })?;
         let limits = channel.config.limits().map_err(ConfigError::from)?;
         Ok(Self {
             chain: Chain::after(position),

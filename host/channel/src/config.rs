@@ -58,7 +58,10 @@ pub struct BatchConfig {
 impl Default for BatchConfig {
     fn default() -> Self {
         // As Fabric's defaults, with as many transactions as its tuned configurations use.
-        Self { transactions_max: 500, bytes_max: 2 << 20 }
+        Self {
+            transactions_max: 500,
+            bytes_max: 2 << 20,
+        }
     }
 }
 
@@ -142,13 +145,22 @@ impl ChannelConfig {
     /// # Errors
     /// [`ConfigError::Zero`].
     pub fn limits(&self) -> Result<BatchLimits, ConfigError> {
-        let BatchConfig { transactions_max, bytes_max } = self.batch;
-        for (field, value) in [("transactions_max", transactions_max), ("bytes_max", bytes_max)] {
+        let BatchConfig {
+            transactions_max,
+            bytes_max,
+        } = self.batch;
+        for (field, value) in [
+            ("transactions_max", transactions_max),
+            ("bytes_max", bytes_max),
+        ] {
             if value == 0 {
                 return Err(ConfigError::Zero { field });
             }
         }
-        Ok(BatchLimits { count_max: transactions_max, bytes_max })
+        Ok(BatchLimits {
+            count_max: transactions_max,
+            bytes_max,
+        })
     }
 
     /// What validation goes by.
@@ -160,7 +172,10 @@ impl ChannelConfig {
         for organization in &self.organizations {
             if !rules.members.insert(organization.msp_id.clone()) {
                 let name = organization.msp_id.to_string();
-                return Err(ConfigError::Twice { kind: "organisation", name });
+                return Err(ConfigError::Twice {
+                    kind: "organisation",
+                    name,
+                });
             }
         }
         let mut contracts = BTreeMap::new();
@@ -168,12 +183,20 @@ impl ChannelConfig {
             let contract: ContractId = config.name.parse()?;
             let endorsement_policy =
                 EndorsementPolicy::parse(&config.endorsement_policy).map_err(|source| {
-                    ConfigError::EndorsementPolicy { contract: contract.clone(), source }
+                    ConfigError::EndorsementPolicy {
+                        contract: contract.clone(),
+                        source,
+                    }
                 })?;
-            let deployed =
-                ContractRules::Deployed { version: config.version.clone(), endorsement_policy };
+            let deployed = ContractRules::Deployed {
+                version: config.version.clone(),
+                endorsement_policy,
+            };
             if contracts.insert(contract, deployed).is_some() {
-                return Err(ConfigError::Twice { kind: "contract", name: config.name.clone() });
+                return Err(ConfigError::Twice {
+                    kind: "contract",
+                    name: config.name.clone(),
+                });
             }
         }
         rules.contracts = contracts;
@@ -182,7 +205,9 @@ impl ChannelConfig {
 
     /// The member organisations.
     pub fn members(&self) -> impl Iterator<Item = &MspId> {
-        self.organizations.iter().map(|organization| &organization.msp_id)
+        self.organizations
+            .iter()
+            .map(|organization| &organization.msp_id)
     }
 }
 
@@ -192,7 +217,10 @@ pub fn genesis_block(config: &ChannelConfig) -> Bytes {
     // Every type in the document serializes: maps have text keys and numbers are integers.
     let document = Bytes::from(serde_json::to_vec(config).unwrap_or_default());
     let nonce = Bytes::copy_from_slice(&sha256([document.as_ref()])[..24]);
-    let value = common::ConfigValue { value: document, ..Default::default() };
+    let value = common::ConfigValue {
+        value: document,
+        ..Default::default()
+    };
     let group = common::ConfigGroup {
         values: [(VALUE_NAME.to_owned(), value)].into(),
         ..Default::default()
@@ -204,21 +232,33 @@ pub fn genesis_block(config: &ChannelConfig) -> Bytes {
                 channel_id: config.channel.clone(),
                 ..Default::default()
             }),
-            signature_header: encode(&common::SignatureHeader { creator: Bytes::new(), nonce }),
+            signature_header: encode(&common::SignatureHeader {
+                creator: Bytes::new(),
+                nonce,
+            }),
         }),
         data: encode(&common::ConfigEnvelope {
-            config: Some(common::Config { sequence: 0, channel_group: Some(group) }),
+            config: Some(common::Config {
+                sequence: 0,
+                channel_group: Some(group),
+            }),
             last_update: None,
         }),
     };
-    let envelope =
-        encode(&common::Envelope { payload: encode(&payload), signature: Bytes::new() });
+    let envelope = encode(&common::Envelope {
+        payload: encode(&payload),
+        signature: Bytes::new(),
+    });
     // The log begins after block 0.
     let start = Position::default().to_bytes();
     let mut block = block::assemble(0, Bytes::new(), vec![envelope], 0, start);
     let header_hash = block::header_hash(&block.header.clone().unwrap_or_default());
     let codes = [ValidationCode::Valid];
-    block::set_verdicts(&mut block, &codes, commit_hash([0; 32], header_hash, &codes, []));
+    block::set_verdicts(
+        &mut block,
+        &codes,
+        commit_hash([0; 32], header_hash, &codes, []),
+    );
     encode(&block)
 }
 
@@ -260,9 +300,16 @@ mod tests {
         let error = |change: fn(&mut ChannelConfig)| {
             let mut config = config();
             change(&mut config);
-            config.rules().map(drop).and_then(|()| config.limits().map(drop)).unwrap_err().to_string()
+            config
+                .rules()
+                .map(drop)
+                .and_then(|()| config.limits().map(drop))
+                .unwrap_err()
+                .to_string()
         };
-        assert!(error(|c| c.contracts[0].endorsement_policy = "HospitalMSP".into()).contains("emr"));
+        assert!(
+            error(|c| c.contracts[0].endorsement_policy = "HospitalMSP".into()).contains("emr")
+        );
         assert!(error(|c| c.contracts.push(c.contracts[0].clone())).contains("emr is there twice"));
         assert!(error(|c| c.organizations.push(c.organizations[0].clone())).contains("twice"));
         assert!(error(|c| c.batch.bytes_max = 0).contains("bytes_max"));

@@ -13,5 +13,5 @@ mod verifier;
 
 pub use channel::{Channel, ComponentStore};
 pub use commits::{Commits, Committed};
-pub use config::{BatchConfig, ChannelConfig, ContractConfig, ConfigError, genesis_block};
+pub use config::{BatchConfig, ChannelConfig, ConfigError, ContractConfig, genesis_block};
 pub use error::ChannelError;

@@ -16,8 +16,13 @@ impl IdentityVerifier for Verifier<'_> {
         signature: &[u8],
         at_seconds: i64,
     ) -> Result<Signer, IdentityRefusal> {
-        let identity = self.0.verify(identity, message, signature).map_err(|e| refusal(&e))?;
-        identity.check_validity(at_seconds).map_err(|e| refusal(&e))?;
+        let identity = self
+            .0
+            .verify(identity, message, signature)
+            .map_err(|e| refusal(&e))?;
+        identity
+            .check_validity(at_seconds)
+            .map_err(|e| refusal(&e))?;
         Ok(signer(&identity))
     }
 }
@@ -38,7 +43,11 @@ pub(crate) fn signer(identity: &Identity) -> Signer {
     // By key, not by certificate: one person's certificate has several encodings.
     let key = identity.certificate().public_key();
     let identity_key = sha256([identity.msp_id().as_str().as_bytes(), &[0], key.as_bytes()]);
-    Signer { identity_key, msp_id: identity.msp_id().clone(), role }
+    Signer {
+        identity_key,
+        msp_id: identity.msp_id().clone(),
+        role,
+    }
 }
 
 fn refusal(error: &IdentityError) -> IdentityRefusal {
@@ -49,8 +58,12 @@ fn refusal(error: &IdentityError) -> IdentityRefusal {
         }
         IdentityError::Revoked { .. } => IdentityRefusal::Revoked,
         IdentityError::HighS | IdentityError::BadSignature => IdentityRefusal::WrongSignature,
-        IdentityError::Malformed { what: "creator", .. } => IdentityRefusal::Undecodable,
-        IdentityError::Malformed { what: "signature", .. } => IdentityRefusal::WrongSignature,
+        IdentityError::Malformed {
+            what: "creator", ..
+        } => IdentityRefusal::Undecodable,
+        IdentityError::Malformed {
+            what: "signature", ..
+        } => IdentityRefusal::WrongSignature,
         _ => IdentityRefusal::NotTrusted,
     }
 }

@@ -1,2 +1,114 @@
-//! placeholder
-fn main() {}
+//! The command line of Cordon.
+
+mod host;
+mod ledger;
+mod material;
+mod network;
+mod output;
+mod provision;
+mod store;
+mod tx;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::output::Output;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  refused, not valid, or failed; stderr says why and what to do next
+  2  the command line is not right
+  3  a host that is needed cannot be reached
+
+Logs go to stderr; CORDON_LOG sets what is logged (error, warn, info, debug; default warn).";
+
+/// Health-record smart contracts as WebAssembly components, on a permissioned ledger.
+#[derive(Parser)]
+#[command(name = "cordon", version, after_help = EXIT_CODES, max_term_width = 100)]
+struct Cli {
+    /// Print one JSON object instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a development network on this machine, and keep it running until ctrl-C.
+    ///
+    /// The first start makes keys, certificates and channels in --dir; later ones go on with what is
+    /// there. The line that begins with "ready" appears once a transaction can be submitted.
+    Up(NetworkArgs),
+    /// Make keys, certificates, channels and host configurations, without starting anything.
+    Init(NetworkArgs),
+    /// One organisation's host.
+    #[command(subcommand)]
+    Host(HostCommand),
+    /// Call contracts.
+    #[command(subcommand)]
+    Tx(tx::TxCommand),
+    /// Look into a channel's ledger.
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
+}
+
+/// A network file and the folder it lives in.
+#[derive(Args)]
+pub(crate) struct NetworkArgs {
+    /// The network file.
+    #[arg(long, default_value = "policies/town.toml", value_name = "FILE")]
+    network: PathBuf,
+    /// Folder of keys, configurations and data.
+    #[arg(long, default_value = "network", value_name = "DIR")]
+    dir: PathBuf,
+    /// Give the hosts the ports from this one on, instead of those in the network file.
+    #[arg(long, value_name = "PORT")]
+    port_base: Option<u16>,
+}
+
+#[derive(Subcommand)]
+enum HostCommand {
+    /// Run one host from its configuration until ctrl-C.
+    ///
+    /// `cordon init` writes such files: DIR/hosts/<organisation>/host.toml.
+    Run {
+        /// The host's configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CORDON_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let output = Output::new(cli.json);
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(run(cli.command, &output)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output.error(&error),
+    }
+}
+
+async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
+    match command {
+        Command::Up(args) => up::up(&args, output).await,
+        Command::Init(args) => up::init(&args, output),
+        Command::Host(HostCommand::Run { config }) => up::run_host(&config, output).await,
+        Command::Tx(command) => tx::run(command, output).await,
+        Command::Ledger(command) => ledger::run(command, output).await,
+    }
+}

@@ -33,9 +33,17 @@ pub fn check_proposal(
 ) -> Result<CheckedProposal, ProposalError> {
     let header = &proposal.header;
     if header.channel_header.r#type != ENDORSER_TRANSACTION {
-        return Err(ProposalError::HeaderType { found: header.channel_header.r#type });
+        return Err(ProposalError::HeaderType {
+            found: header.channel_header.r#type,
+        });
     }
-    check_creator(header, &proposal.signed_bytes, &proposal.signature, membership, now)
+    check_creator(
+        header,
+        &proposal.signed_bytes,
+        &proposal.signature,
+        membership,
+        now,
+    )
 }
 
 /// The same for any signed message with a header, whatever its type.
@@ -72,5 +80,9 @@ pub fn check_creator(
     // Judged at the transaction's own time, as validation on every host will judge it.
     identity.check_validity(timestamp.seconds)?;
     let nanos = u32::try_from(timestamp.nanos).unwrap_or(0);
-    Ok(CheckedProposal { identity, tx_id, timestamp: (timestamp.seconds, nanos) })
+    Ok(CheckedProposal {
+        identity,
+        tx_id,
+        timestamp: (timestamp.seconds, nanos),
+    })
 }

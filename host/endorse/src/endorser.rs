@@ -109,6 +109,9 @@ impl Endorser {
     pub fn endorse(&self, payload: &[u8]) -> Result<protos::Endorsement, IdentityError> {
         let endorser = self.signer.serialized();
         let signature = self.signer.sign(&[payload, &endorser].concat())?;
-        Ok(protos::Endorsement { endorser, signature })
+        Ok(protos::Endorsement {
+            endorser,
+            signature,
+        })
     }
 }

@@ -45,10 +45,16 @@ pub(crate) fn chaincode_events(
     let events = blocks(host, Arc::clone(channel), start).filter_map(move |block| {
         let response = match block {
             Ok((number, block)) => {
-                let after = after.filter(|(block, _)| *block == number).map(|(_, index)| index);
+                let after = after
+                    .filter(|(block, _)| *block == number)
+                    .map(|(_, index)| index);
                 let events = events_of(&block, &contract, after);
-                (!events.is_empty())
-                    .then(|| Ok(ChaincodeEventsResponse { events, block_number: number }))
+                (!events.is_empty()).then(|| {
+                    Ok(ChaincodeEventsResponse {
+                        events,
+                        block_number: number,
+                    })
+                })
             }
             Err(failure) => Some(Err(failure.into_status(Rpc::ChaincodeEvents))),
         };
@@ -70,12 +76,18 @@ fn start(
             .after_transaction_id
             .parse()
             .map_err(|error| Failure::Malformed(format!("{error}")))?;
-        let found = channel.ledger().transaction(&tx_id).map_err(|error| host.broken(&error))?;
+        let found = channel
+            .ledger()
+            .transaction(&tx_id)
+            .map_err(|error| host.broken(&error))?;
         if let Some(place) = found {
             return Ok((place.block, Some((place.block, place.index))));
         }
     }
-    let position = request.start_position.as_ref().and_then(|position| position.r#type.as_ref());
+    let position = request
+        .start_position
+        .as_ref()
+        .and_then(|position| position.r#type.as_ref());
     let start = match position {
         None | Some(seek_position::Type::NextCommit(_)) => channel.ledger().height(),
         Some(seek_position::Type::Specified(specified)) => specified.number,
@@ -115,9 +127,10 @@ pub(crate) fn blocks(
         let reading = Arc::clone(&channel);
         let block = tokio::task::spawn_blocking(move || reading.ledger().block(number)).await;
         match block {
-            Ok(Ok(Some(block))) => {
-                Some((Ok((number, block)), Some((host, channel, height, number + 1))))
-            }
+            Ok(Ok(Some(block))) => Some((
+                Ok((number, block)),
+                Some((host, channel, height, number + 1)),
+            )),
             Ok(Ok(None)) => Some((Err(Failure::ShuttingDown), None)),
             Ok(Err(error)) => Some((Err(host.broken(&error)), None)),
             Err(error) => Some((Err(host.broken(&error)), None)),
@@ -132,15 +145,15 @@ fn events_of(
     after: Option<u32>,
 ) -> Vec<cordon_wire::proto::protos::ChaincodeEvent> {
     // The ledger has checked the block; its valid transactions parse.
-    let Ok(block) = CommittedBlock::parse(block) else { return Vec::new() };
+    let Ok(block) = CommittedBlock::parse(block) else {
+        return Vec::new();
+    };
     (0u32..)
         .zip(block.data.iter().zip(&block.codes))
         .filter(|(index, (_, code))| {
             **code == ValidationCode::Valid && after.is_none_or(|after| *index > after)
         })
-        .filter_map(|(_, (envelope, _))| {
-            Transaction::parse(Envelope::parse(envelope).ok()?).ok()
-        })
+        .filter_map(|(_, (envelope, _))| Transaction::parse(Envelope::parse(envelope).ok()?).ok())
         .filter(|transaction| transaction.contract.as_str() == contract)
         .flat_map(|transaction| transaction.events)
         .filter(|event| !event.event_name.is_empty())

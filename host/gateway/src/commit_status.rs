@@ -20,8 +20,10 @@ pub(crate) async fn commit_status(
         return Err(Failure::Malformed("the request is missing".to_owned()));
     }
     let request: CommitStatusRequest = decode(&signed.request, "commit status request")?;
-    let tx_id: TxId =
-        request.transaction_id.parse().map_err(|error| Failure::Malformed(format!("{error}")))?;
+    let tx_id: TxId = request
+        .transaction_id
+        .parse()
+        .map_err(|error| Failure::Malformed(format!("{error}")))?;
     let channel = host
         .channel(&request.channel_id)
         .ok_or_else(|| Failure::ChannelUnknown(request.channel_id.clone()))?;
@@ -32,16 +34,25 @@ pub(crate) async fn commit_status(
 
     // Wait first, look second: what is committed in between is not missed.
     let waiting = channel.commits().wait_for(tx_id);
-    let found = channel.ledger().transaction(&tx_id).map_err(|error| host.broken(&error))?;
+    let found = channel
+        .ledger()
+        .transaction(&tx_id)
+        .map_err(|error| host.broken(&error))?;
     let committed = match found {
-        Some(found) => Committed { block: found.block, code: found.code },
+        Some(found) => Committed {
+            block: found.block,
+            code: found.code,
+        },
         None => tokio::select! {
             committed = waiting => committed.map_err(|_| Failure::ShuttingDown)?,
             () = host.shutting_down() => return Err(Failure::ShuttingDown),
             reason = stopped(channel) => return Err(Failure::Stopped(host.detail(reason))),
         },
     };
-    Ok(CommitStatusResponse { result: i32::from(committed.code as u8), block_number: committed.block })
+    Ok(CommitStatusResponse {
+        result: i32::from(committed.code as u8),
+        block_number: committed.block,
+    })
 }
 
 /// Resolves when the channel stops on this host, with the reason.

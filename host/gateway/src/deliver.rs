@@ -6,6 +6,7 @@ use bytes::Bytes;
 use cordon_channel::Channel;
 use cordon_endorse::CLOCK_SKEW_SECONDS_MAX;
 use cordon_wire::block::CommittedBlock;
+use cordon_wire::proto::common;
 use cordon_wire::proto::common::{Envelope as EnvelopeMessage, HeaderType, Status as Outcome};
 use cordon_wire::proto::orderer::{SeekInfo, SeekPosition, seek_position};
 use cordon_wire::proto::protos::deliver_response::Type;
@@ -14,7 +15,6 @@ use cordon_wire::proto::protos::{
     BlockAndPrivateData, ChaincodeEvent, DeliverResponse, FilteredBlock, FilteredChaincodeAction,
     FilteredTransaction, FilteredTransactionActions,
 };
-use cordon_wire::proto::common;
 use cordon_wire::transaction::{Envelope, Transaction};
 use cordon_wire::{Message as _, decode};
 use futures::StreamExt as _;
@@ -64,7 +64,9 @@ pub(crate) fn deliver(
 type Sender = mpsc::Sender<Result<DeliverResponse, Status>>;
 
 async fn answer(sender: &Sender, outcome: Outcome) -> bool {
-    let reply = DeliverResponse { r#type: Some(Type::Status(outcome as i32)) };
+    let reply = DeliverResponse {
+        r#type: Some(Type::Status(outcome as i32)),
+    };
     // Anything but success ends the call.
     sender.send(Ok(reply)).await.is_ok() && outcome == Outcome::Success
 }
@@ -122,9 +124,15 @@ fn check(host: &Host, envelope: &EnvelopeMessage) -> Result<(Arc<Channel>, SeekI
     let channel = host.channel(&header.channel_id).ok_or(Outcome::NotFound)?;
     let identity = channel
         .membership()
-        .verify(&parsed.header.creator, &[&parsed.payload], &parsed.signature)
+        .verify(
+            &parsed.header.creator,
+            &[&parsed.payload],
+            &parsed.signature,
+        )
         .map_err(|_| Outcome::Forbidden)?;
-    identity.check_validity(now()).map_err(|_| Outcome::Forbidden)?;
+    identity
+        .check_validity(now())
+        .map_err(|_| Outcome::Forbidden)?;
     let info = SeekInfo::decode(parsed.data).map_err(|_| Outcome::BadRequest)?;
     Ok((Arc::clone(channel), info))
 }
@@ -134,7 +142,10 @@ fn range(channel: &Channel, info: &SeekInfo) -> Result<(u64, u64), Outcome> {
     let height = channel.ledger().height();
     let newest = height.saturating_sub(1);
     let kind = |position: &Option<SeekPosition>| {
-        position.as_ref().and_then(|position| position.r#type.clone()).ok_or(Outcome::BadRequest)
+        position
+            .as_ref()
+            .and_then(|position| position.r#type.clone())
+            .ok_or(Outcome::BadRequest)
     };
     let (start_kind, stop_kind) = (kind(&info.start)?, kind(&info.stop)?);
     let start = match &start_kind {
@@ -152,7 +163,11 @@ fn range(channel: &Channel, info: &SeekInfo) -> Result<(u64, u64), Outcome> {
         seek_position::Type::NextCommit(_) => height,
         seek_position::Type::Specified(specified) => specified.number,
     };
-    if stop < start { Err(Outcome::BadRequest) } else { Ok((start, stop)) }
+    if stop < start {
+        Err(Outcome::BadRequest)
+    } else {
+        Ok((start, stop))
+    }
 }
 
 fn reply(
@@ -180,7 +195,9 @@ fn reply(
             }
         }
     };
-    Ok(DeliverResponse { r#type: Some(r#type) })
+    Ok(DeliverResponse {
+        r#type: Some(r#type),
+    })
 }
 
 fn filtered(channel: &Channel, block: &CommittedBlock) -> FilteredBlock {
@@ -193,7 +210,9 @@ fn filtered(channel: &Channel, block: &CommittedBlock) -> FilteredBlock {
                 tx_validation_code: i32::from(code as u8),
                 ..Default::default()
             };
-            let Ok(envelope) = Envelope::parse(bytes) else { return entry };
+            let Ok(envelope) = Envelope::parse(bytes) else {
+                return entry;
+            };
             entry.txid.clone_from(&envelope.header.channel_header.tx_id);
             entry.r#type = envelope.header.channel_header.r#type;
             if let Ok(transaction) = Transaction::parse(envelope) {
@@ -215,7 +234,10 @@ fn actions(transaction: Transaction) -> FilteredTransactionActions {
         .events
         .into_iter()
         .map(|event| FilteredChaincodeAction {
-            chaincode_event: Some(ChaincodeEvent { payload: Bytes::new(), ..event }),
+            chaincode_event: Some(ChaincodeEvent {
+                payload: Bytes::new(),
+                ..event
+            }),
         })
         .collect();
     FilteredTransactionActions { chaincode_actions }

@@ -34,8 +34,11 @@ pub(crate) async fn endorse(
     request: EndorseRequest,
 ) -> Result<EndorseResponse, Failure> {
     let signed = request.proposed_transaction;
-    let proposal =
-        request::parse(signed.as_ref(), &request.channel_id, &request.transaction_id)?;
+    let proposal = request::parse(
+        signed.as_ref(),
+        &request.channel_id,
+        &request.transaction_id,
+    )?;
     let named = request::organizations(&request.endorsing_organizations)?;
     let accepted = Arc::new(host.accept(proposal)?);
     let signed = signed.unwrap_or_default();
@@ -43,7 +46,10 @@ pub(crate) async fn endorse(
     let mut lost: Vec<Detail> = Vec::new();
     loop {
         let plan = plan(host, &accepted, &named, &lost)?;
-        let answers = join_all(plan.iter().map(|endorser| ask(host, endorser, &accepted, &signed)));
+        let answers = join_all(
+            plan.iter()
+                .map(|endorser| ask(host, endorser, &accepted, &signed)),
+        );
         let mut replies = Vec::new();
         let mut failures = Vec::new();
         let mut unreachable = Vec::new();
@@ -93,8 +99,10 @@ fn plan<'a>(
         .filter(|peer| !lost.iter().any(|detail| detail.address == peer.address))
         .collect();
     let unreachable = || {
-        let names: Vec<String> =
-            lost.iter().map(|d| format!("{} at {}", d.msp_id, d.address)).collect();
+        let names: Vec<String> = lost
+            .iter()
+            .map(|d| format!("{} at {}", d.msp_id, d.address))
+            .collect();
         let text = format!(
             "the endorsement policy needs organisations whose hosts cannot be reached: {}",
             names.join(", ")
@@ -102,9 +110,14 @@ fn plan<'a>(
         Failure::Unreachable(text, lost.to_vec())
     };
     let set: Vec<MspId> = if named.is_empty() {
-        let policy = channel.endorsement_policy(&accepted.installed.id).ok_or_else(|| {
-            Failure::ContractUnknown(format!("contract {} is not deployed", accepted.installed.id))
-        })?;
+        let policy = channel
+            .endorsement_policy(&accepted.installed.id)
+            .ok_or_else(|| {
+                Failure::ContractUnknown(format!(
+                    "contract {} is not deployed",
+                    accepted.installed.id
+                ))
+            })?;
         let available: Vec<MspId> = std::iter::once(host.msp_id.clone())
             .chain(usable.iter().map(|peer| peer.msp_id.clone()))
             .collect();
@@ -186,7 +199,9 @@ fn check_endorsement(
     msp_id: &MspId,
     reply: protos::ProposalResponse,
 ) -> Result<protos::ProposalResponse, AnswerError> {
-    let Some(endorsement) = &reply.endorsement else { return Ok(reply) };
+    let Some(endorsement) = &reply.endorsement else {
+        return Ok(reply);
+    };
     let message: [&[u8]; 2] = [&reply.payload, &endorsement.endorser];
     let membership = accepted.channel.membership();
     match membership.verify(&endorsement.endorser, &message, &endorsement.signature) {
@@ -195,7 +210,9 @@ fn check_endorsement(
             "the endorsement is signed by {}, not by {msp_id}",
             identity.msp_id()
         ))),
-        Err(error) => Err(AnswerError::Refused(format!("the endorsement does not hold: {error}"))),
+        Err(error) => Err(AnswerError::Refused(format!(
+            "the endorsement does not hold: {error}"
+        ))),
     }
 }
 
@@ -205,19 +222,26 @@ fn assemble(
     replies: Vec<(Detail, protos::ProposalResponse)>,
 ) -> Result<EndorseResponse, Failure> {
     let Some((_, first)) = replies.first() else {
-        return Err(Failure::PolicyUnsatisfiable("nobody was asked to endorse".to_owned()));
+        return Err(Failure::PolicyUnsatisfiable(
+            "nobody was asked to endorse".to_owned(),
+        ));
     };
     let payload = first.payload.clone();
     if replies.iter().any(|(_, reply)| reply.payload != payload) {
         return Err(disagreement(&replies));
     }
-    let endorsements: Option<Vec<_>> =
-        replies.into_iter().map(|(_, reply)| reply.endorsement).collect();
+    let endorsements: Option<Vec<_>> = replies
+        .into_iter()
+        .map(|(_, reply)| reply.endorsement)
+        .collect();
     let endorsements = endorsements
         .ok_or_else(|| Failure::Host(host.detail("an endorser accepted without endorsing")))?;
     let payload = envelope_payload(&accepted.proposal, payload, endorsements);
     Ok(EndorseResponse {
-        prepared_transaction: Some(Envelope { payload, signature: Bytes::new() }),
+        prepared_transaction: Some(Envelope {
+            payload,
+            signature: Bytes::new(),
+        }),
     })
 }
 
@@ -227,8 +251,13 @@ fn disagreement(replies: &[(Detail, protos::ProposalResponse)]) -> Failure {
         let payload: protos::ProposalResponsePayload = decode(&reply.payload, "payload").ok()?;
         decode(&payload.extension, "action").ok()
     };
-    let first = replies.first().and_then(|(_, reply)| parts(reply)).unwrap_or_default();
-    let first_name = replies.first().map_or("", |(detail, _)| detail.msp_id.as_str());
+    let first = replies
+        .first()
+        .and_then(|(_, reply)| parts(reply))
+        .unwrap_or_default();
+    let first_name = replies
+        .first()
+        .map_or("", |(detail, _)| detail.msp_id.as_str());
     let details = replies
         .iter()
         .map(|(detail, reply)| {
@@ -247,9 +276,15 @@ fn disagreement(replies: &[(Detail, protos::ProposalResponse)]) -> Failure {
             } else if differing.is_empty() {
                 format!("its result is the same as {first_name}'s")
             } else {
-                format!("its {} differs from {first_name}'s", differing.join(" and "))
+                format!(
+                    "its {} differs from {first_name}'s",
+                    differing.join(" and ")
+                )
             };
-            Detail { message, ..detail.clone() }
+            Detail {
+                message,
+                ..detail.clone()
+            }
         })
         .collect();
     Failure::Disagreement(details)

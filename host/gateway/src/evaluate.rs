@@ -17,8 +17,11 @@ pub(crate) async fn evaluate(
     request: EvaluateRequest,
 ) -> Result<EvaluateResponse, Failure> {
     let signed = request.proposed_transaction;
-    let proposal =
-        request::parse(signed.as_ref(), &request.channel_id, &request.transaction_id)?;
+    let proposal = request::parse(
+        signed.as_ref(),
+        &request.channel_id,
+        &request.transaction_id,
+    )?;
     let targets = request::organizations(&request.target_organizations)?;
     if qscc::is_system(&proposal.contract) {
         let response = qscc::call(host, &proposal)?;
@@ -26,7 +29,9 @@ pub(crate) async fn evaluate(
             let text = chaincode_response(response.status, &response.message);
             return Err(Failure::Contract(vec![host.detail(text)]));
         }
-        return Ok(EvaluateResponse { result: Some(response) });
+        return Ok(EvaluateResponse {
+            result: Some(response),
+        });
     }
     let accepted = Arc::new(host.accept(proposal)?);
     if targets.is_empty() || targets.contains(&host.msp_id) {
@@ -34,7 +39,9 @@ pub(crate) async fn evaluate(
         if let Some(refusal) = host.refusal(&execution) {
             return Err(refusal);
         }
-        return Ok(EvaluateResponse { result: Some(execution.response()) });
+        return Ok(EvaluateResponse {
+            result: Some(execution.response()),
+        });
     }
     if !accepted.proposal.transient.is_empty() {
         // Transient data is for the organisation that the client trusts, and that is this one.
@@ -71,7 +78,9 @@ async fn elsewhere(
                     let text = chaincode_response(response.status, &response.message);
                     return Err(Failure::Contract(vec![detail(text)]));
                 }
-                return Ok(EvaluateResponse { result: Some(response) });
+                return Ok(EvaluateResponse {
+                    result: Some(response),
+                });
             }
             PeerAnswer::Refused(message) => return Err(Failure::Refused(detail(message))),
             PeerAnswer::Unreachable(message) => details.push(detail(message)),
@@ -82,6 +91,12 @@ async fn elsewhere(
             "no host of the target organisations is known on this channel".to_owned(),
         ));
     }
-    let names: Vec<String> = details.iter().map(|d| format!("{} ({})", d.msp_id, d.address)).collect();
-    Err(Failure::Unreachable(format!("not reachable: {}", names.join(", ")), details))
+    let names: Vec<String> = details
+        .iter()
+        .map(|d| format!("{} ({})", d.msp_id, d.address))
+        .collect();
+    Err(Failure::Unreachable(
+        format!("not reachable: {}", names.join(", ")),
+        details,
+    ))
 }

@@ -45,8 +45,11 @@ pub struct Host {
 impl Host {
     /// A host; [`serve`](crate::serve) makes it answer.
     pub fn new(options: HostOptions) -> Arc<Self> {
-        let channels =
-            options.channels.into_iter().map(|channel| (channel.id().clone(), channel)).collect();
+        let channels = options
+            .channels
+            .into_iter()
+            .map(|channel| (channel.id().clone(), channel))
+            .collect();
         Arc::new(Self {
             msp_id: options.msp_id,
             address: options.address,
@@ -81,6 +84,8 @@ impl Host {
 
 /// This host's time, seconds since the Unix epoch.
 pub(crate) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -34,7 +34,10 @@ impl Host {
             Ok(Ok(execution)) => Ok(execution),
             Ok(Err(HostError::Busy)) => {
                 let text = "all contract instances are in use; try again";
-                Err(Failure::Unreachable(text.to_owned(), vec![self.detail(text)]))
+                Err(Failure::Unreachable(
+                    text.to_owned(),
+                    vec![self.detail(text)],
+                ))
             }
             Ok(Err(error)) => Err(self.broken(&error)),
             Err(error) => Err(self.broken(&error)),

@@ -65,7 +65,9 @@ impl OrderingLog for OrderingLogService {
                 let append = match service.log(&extensions, &request.channel_id) {
                     Ok(log) => {
                         let log = log.clone();
-                        Ok(tokio::spawn(async move { log.append(request.envelope).await }))
+                        Ok(tokio::spawn(
+                            async move { log.append(request.envelope).await },
+                        ))
                     }
                     Err(status) => Err(status),
                 };
@@ -84,9 +86,9 @@ impl OrderingLog for OrderingLogService {
         let replies = ReceiverStream::new(appends).then(|append| async move {
             match append?.await {
                 Ok(Ok(())) => Ok(AppendReply::default()),
-                Ok(Err(error @ cordon_order::OrderError::Refused(_))) => {
-                    Ok(AppendReply { refused: error.to_string() })
-                }
+                Ok(Err(error @ cordon_order::OrderError::Refused(_))) => Ok(AppendReply {
+                    refused: error.to_string(),
+                }),
                 Ok(Err(error)) => Err(Status::unavailable(error.to_string())),
                 Err(error) => Err(Status::unavailable(error.to_string())),
             }
@@ -99,15 +101,19 @@ impl OrderingLog for OrderingLogService {
         request: Request<ReadRequest>,
     ) -> Result<Response<Self::ReadStream>, Status> {
         let log = self.log(request.extensions(), &request.get_ref().channel_id)?;
-        let records = log.read(request.get_ref().position).map(|records| match records {
-            Ok(records) => {
-                Ok(ReadReply { records: records.into_iter().map(Into::into).collect() })
-            }
-            Err(error @ cordon_order::OrderError::Forked(_)) => {
-                Err(Status::data_loss(error.to_string()))
-            }
-            Err(error) => Err(Status::unavailable(error.to_string())),
-        });
-        Ok(Response::new(records.take_until(self.0.shutting_down()).boxed()))
+        let records = log
+            .read(request.get_ref().position)
+            .map(|records| match records {
+                Ok(records) => Ok(ReadReply {
+                    records: records.into_iter().map(Into::into).collect(),
+                }),
+                Err(error @ cordon_order::OrderError::Forked(_)) => {
+                    Err(Status::data_loss(error.to_string()))
+                }
+                Err(error) => Err(Status::unavailable(error.to_string())),
+            });
+        Ok(Response::new(
+            records.take_until(self.0.shutting_down()).boxed(),
+        ))
     }
 }

@@ -78,7 +78,17 @@ impl Peer {
         let client = EndorserClient::new(connection.clone())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
-        Ok(Self { msp_id, address, connection, client })
+        Ok(Self {
+            msp_id,
+            address,
+            connection,
+            client,
+        })
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// The connection, for other services of the same host.
@@ -102,6 +112,8 @@ impl Peer {
 fn is_unreachable(status: &Status) -> bool {
     // A broken connection is reported as Unknown with a transport error as its source, or as
     // Cancelled; what the other host itself says has no source.
-    matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded)
-        || std::error::Error::source(status).is_some()
+    matches!(
+        status.code(),
+        Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded
+    ) || std::error::Error::source(status).is_some()
 }

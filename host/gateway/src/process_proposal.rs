@@ -16,7 +16,10 @@ pub(crate) async fn process_proposal(
     let proposal = Proposal::parse(&signed)?;
     if qscc::is_system(&proposal.contract) {
         let response = qscc::call(host, &proposal)?;
-        return Ok(protos::ProposalResponse { response: Some(response), ..Default::default() });
+        return Ok(protos::ProposalResponse {
+            response: Some(response),
+            ..Default::default()
+        });
     }
     let accepted = Arc::new(host.accept(proposal)?);
     match host.endorse_here(&accepted).await {

@@ -23,14 +23,26 @@ pub(crate) fn is_system(contract: &str) -> bool {
 /// Answers a call. A query that finds nothing or makes no sense is an answer with status 500.
 pub(crate) fn call(host: &Host, proposal: &Proposal) -> Result<protos::Response, Failure> {
     let text = |index: usize| {
-        proposal.args.get(index).and_then(|arg| std::str::from_utf8(arg).ok()).unwrap_or_default()
+        proposal
+            .args
+            .get(index)
+            .and_then(|arg| std::str::from_utf8(arg).ok())
+            .unwrap_or_default()
     };
     // The channel is the argument's; the proposal's own may be empty.
     let id = text(1);
-    let channel = host.channel(id).ok_or_else(|| Failure::ChannelUnknown(id.to_owned()))?;
+    let channel = host
+        .channel(id)
+        .ok_or_else(|| Failure::ChannelUnknown(id.to_owned()))?;
     let (header, membership) = (&proposal.header, channel.membership());
-    check_creator(header, &proposal.signed_bytes, &proposal.signature, membership, now())
-        .map_err(|error| Failure::Refused(host.detail(error.to_string())))?;
+    check_creator(
+        header,
+        &proposal.signed_bytes,
+        &proposal.signature,
+        membership,
+        now(),
+    )
+    .map_err(|error| Failure::Refused(host.detail(error.to_string())))?;
     let arg = proposal.args.get(2).cloned().unwrap_or_default();
     let found = match text(0) {
         "GetChainInfo" => Ok(Ok(chain_info(channel))),
@@ -44,12 +56,16 @@ pub(crate) fn call(host: &Host, proposal: &Proposal) -> Result<protos::Response,
         }
     };
     match found {
-        Ok(Ok(payload)) => {
-            Ok(protos::Response { status: status::OK, message: String::new(), payload })
-        }
-        Ok(Err(message)) => {
-            Ok(protos::Response { status: status::FAULT, message, payload: Bytes::new() })
-        }
+        Ok(Ok(payload)) => Ok(protos::Response {
+            status: status::OK,
+            message: String::new(),
+            payload,
+        }),
+        Ok(Err(message)) => Ok(protos::Response {
+            status: status::FAULT,
+            message,
+            payload: Bytes::new(),
+        }),
         Err(error) => Err(host.broken(&error)),
     }
 }
@@ -71,12 +87,19 @@ fn by_number(channel: &Channel, number: &str) -> Answer {
         return Ok(Err("the block number is not a number".to_owned()));
     };
     // Fabric's word for the last one.
-    let number = if number == u64::MAX { channel.ledger().height() - 1 } else { number };
+    let number = if number == u64::MAX {
+        channel.ledger().height() - 1
+    } else {
+        number
+    };
     block(channel, number)
 }
 
 fn block(channel: &Channel, number: u64) -> Answer {
-    Ok(channel.ledger().block(number)?.ok_or_else(|| format!("there is no block {number}")))
+    Ok(channel
+        .ledger()
+        .block(number)?
+        .ok_or_else(|| format!("there is no block {number}")))
 }
 
 fn by_hash(channel: &Channel, hash: &[u8]) -> Answer {
@@ -88,7 +111,9 @@ fn by_hash(channel: &Channel, hash: &[u8]) -> Answer {
 
 fn by_tx_id(channel: &Channel, tx_id: &str) -> Answer {
     let Ok(tx_id) = tx_id.parse::<TxId>() else {
-        return Ok(Err("the transaction id is not 64 lower-case hex digits".to_owned()));
+        return Ok(Err(
+            "the transaction id is not 64 lower-case hex digits".to_owned()
+        ));
     };
     match channel.ledger().transaction(&tx_id)? {
         Some(found) => block(channel, found.block),
@@ -98,16 +123,24 @@ fn by_tx_id(channel: &Channel, tx_id: &str) -> Answer {
 
 fn transaction(channel: &Channel, tx_id: &str) -> Answer {
     let Ok(id) = tx_id.parse::<TxId>() else {
-        return Ok(Err("the transaction id is not 64 lower-case hex digits".to_owned()));
+        return Ok(Err(
+            "the transaction id is not 64 lower-case hex digits".to_owned()
+        ));
     };
     let missing = || Ok(Err(format!("there is no transaction {id}")));
-    let Some(found) = channel.ledger().transaction(&id)? else { return missing() };
-    let Some(bytes) = channel.ledger().block(found.block)? else { return missing() };
+    let Some(found) = channel.ledger().transaction(&id)? else {
+        return missing();
+    };
+    let Some(bytes) = channel.ledger().block(found.block)? else {
+        return missing();
+    };
     let envelope = CommittedBlock::parse(&bytes)
         .ok()
         .and_then(|block| block.data.get(found.index as usize).cloned())
         .and_then(|envelope| decode::<common::Envelope>(&envelope, "envelope").ok());
-    let Some(envelope) = envelope else { return missing() };
+    let Some(envelope) = envelope else {
+        return missing();
+    };
     Ok(Ok(encode(&protos::ProcessedTransaction {
         transaction_envelope: Some(envelope),
         validation_code: i32::from(found.code as u8),

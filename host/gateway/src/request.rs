@@ -28,8 +28,16 @@ pub(crate) fn parse(
     let signed = signed
         .ok_or_else(|| Failure::Malformed("the request has no proposed transaction".to_owned()))?;
     let proposal = Proposal::parse(signed)?;
-    agree("channel_id", channel_hint, &proposal.header.channel_header.channel_id)?;
-    agree("transaction_id", tx_id_hint, &proposal.header.channel_header.tx_id)?;
+    agree(
+        "channel_id",
+        channel_hint,
+        &proposal.header.channel_header.channel_id,
+    )?;
+    agree(
+        "transaction_id",
+        tx_id_hint,
+        &proposal.header.channel_header.tx_id,
+    )?;
     Ok(proposal)
 }
 
@@ -38,14 +46,19 @@ pub(crate) fn agree(field: &str, hint: &str, signed: &str) -> Result<(), Failure
     if hint.is_empty() || hint == signed {
         return Ok(());
     }
-    Err(Failure::Malformed(format!("{field} of the request is not the one that is signed")))
+    Err(Failure::Malformed(format!(
+        "{field} of the request is not the one that is signed"
+    )))
 }
 
 /// Organisations named in a request.
 pub(crate) fn organizations(names: &[String]) -> Result<Vec<MspId>, Failure> {
     names
         .iter()
-        .map(|name| name.parse().map_err(|error| Failure::Malformed(format!("{error}"))))
+        .map(|name| {
+            name.parse()
+                .map_err(|error| Failure::Malformed(format!("{error}")))
+        })
         .collect()
 }
 
@@ -53,8 +66,9 @@ impl Host {
     /// Checks everything about a proposal that comes before executing it.
     pub(crate) fn accept(&self, proposal: Proposal) -> Result<Accepted, Failure> {
         let id = proposal.channel.as_ref().map_or("", |id| id.as_str());
-        let channel =
-            self.channel(id).ok_or_else(|| Failure::ChannelUnknown(id.to_owned()))?;
+        let channel = self
+            .channel(id)
+            .ok_or_else(|| Failure::ChannelUnknown(id.to_owned()))?;
         if let Some(reason) = channel.stopped() {
             let text = format!("channel {id} has stopped on this host: {reason}");
             return Err(Failure::Stopped(self.detail(text)));
@@ -69,13 +83,21 @@ impl Host {
             let error = cordon_endorse::ProposalError::Duplicate(checked.tx_id);
             return Err(Failure::Refused(self.detail(error.to_string())));
         }
-        let installed = channel.contract(&proposal.contract).cloned().ok_or_else(|| {
-            Failure::ContractUnknown(format!(
-                "contract {} is not deployed on channel {id}",
-                proposal.contract
-            ))
-        })?;
-        Ok(Accepted { channel: Arc::clone(channel), proposal, checked, installed })
+        let installed = channel
+            .contract(&proposal.contract)
+            .cloned()
+            .ok_or_else(|| {
+                Failure::ContractUnknown(format!(
+                    "contract {} is not deployed on channel {id}",
+                    proposal.contract
+                ))
+            })?;
+        Ok(Accepted {
+            channel: Arc::clone(channel),
+            proposal,
+            checked,
+            installed,
+        })
     }
 
     /// A fault of this host: the cause goes to its log, not to the client.

@@ -186,7 +186,9 @@ impl Gateway for Service {
         request: Request<messages::EvaluateRequest>,
     ) -> Result<Response<messages::EvaluateResponse>, Status> {
         let reply = evaluate::evaluate(&self.0, request.into_inner()).await;
-        reply.map(Response::new).map_err(|failure| failure.into_status(Rpc::Evaluate))
+        reply
+            .map(Response::new)
+            .map_err(|failure| failure.into_status(Rpc::Evaluate))
     }
 
     async fn endorse(
@@ -194,7 +196,9 @@ impl Gateway for Service {
         request: Request<messages::EndorseRequest>,
     ) -> Result<Response<messages::EndorseResponse>, Status> {
         let reply = endorse::endorse(&self.0, request.into_inner()).await;
-        reply.map(Response::new).map_err(|failure| failure.into_status(Rpc::Endorse))
+        reply
+            .map(Response::new)
+            .map_err(|failure| failure.into_status(Rpc::Endorse))
     }
 
     async fn submit(
@@ -202,7 +206,9 @@ impl Gateway for Service {
         request: Request<messages::SubmitRequest>,
     ) -> Result<Response<messages::SubmitResponse>, Status> {
         let reply = submit::submit(&self.0, request.into_inner()).await;
-        reply.map(Response::new).map_err(|failure| failure.into_status(Rpc::Submit))
+        reply
+            .map(Response::new)
+            .map_err(|failure| failure.into_status(Rpc::Submit))
     }
 
     async fn commit_status(
@@ -210,7 +216,9 @@ impl Gateway for Service {
         request: Request<messages::SignedCommitStatusRequest>,
     ) -> Result<Response<messages::CommitStatusResponse>, Status> {
         let reply = commit_status::commit_status(&self.0, request.into_inner()).await;
-        reply.map(Response::new).map_err(|failure| failure.into_status(Rpc::CommitStatus))
+        reply
+            .map(Response::new)
+            .map_err(|failure| failure.into_status(Rpc::CommitStatus))
     }
 
     type ChaincodeEventsStream = EventStream;
@@ -220,7 +228,9 @@ impl Gateway for Service {
         request: Request<messages::SignedChaincodeEventsRequest>,
     ) -> Result<Response<EventStream>, Status> {
         let events = chaincode_events::chaincode_events(&self.0, request.into_inner());
-        events.map(Response::new).map_err(|failure| failure.into_status(Rpc::ChaincodeEvents))
+        events
+            .map(Response::new)
+            .map_err(|failure| failure.into_status(Rpc::ChaincodeEvents))
     }
 }
 
@@ -231,7 +241,9 @@ impl Endorser for Service {
         request: Request<protos::SignedProposal>,
     ) -> Result<Response<protos::ProposalResponse>, Status> {
         let reply = process_proposal::process_proposal(&self.0, request.into_inner()).await;
-        reply.map(Response::new).map_err(|failure| failure.into_status(Rpc::ProcessProposal))
+        reply
+            .map(Response::new)
+            .map_err(|failure| failure.into_status(Rpc::ProcessProposal))
     }
 }
 
@@ -246,7 +258,11 @@ impl Deliver for Service {
         request: Request<Streaming<Envelope>>,
     ) -> Result<Response<DeliverStream>, Status> {
         let host = Arc::clone(&self.0);
-        Ok(Response::new(deliver(host, request.into_inner(), Content::Block)))
+        Ok(Response::new(deliver(
+            host,
+            request.into_inner(),
+            Content::Block,
+        )))
     }
 
     async fn deliver_filtered(
@@ -254,7 +270,11 @@ impl Deliver for Service {
         request: Request<Streaming<Envelope>>,
     ) -> Result<Response<DeliverStream>, Status> {
         let host = Arc::clone(&self.0);
-        Ok(Response::new(deliver(host, request.into_inner(), Content::Filtered)))
+        Ok(Response::new(deliver(
+            host,
+            request.into_inner(),
+            Content::Filtered,
+        )))
     }
 
     async fn deliver_with_private_data(
@@ -262,6 +282,10 @@ impl Deliver for Service {
         request: Request<Streaming<Envelope>>,
     ) -> Result<Response<DeliverStream>, Status> {
         let host = Arc::clone(&self.0);
-        Ok(Response::new(deliver(host, request.into_inner(), Content::WithPrivateData)))
+        Ok(Response::new(deliver(
+            host,
+            request.into_inner(),
+            Content::WithPrivateData,
+        )))
     }
 }

@@ -88,9 +88,11 @@ impl Failure {
                 let text = format!("channel {channel} is not known to this host");
                 match rpc {
                     // Whoever may not read a channel must not learn whether it exists.
-                    Rpc::CommitStatus | Rpc::ChaincodeEvents => {
-                        (Code::PermissionDenied, "access denied".to_owned(), Vec::new())
-                    }
+                    Rpc::CommitStatus | Rpc::ChaincodeEvents => (
+                        Code::PermissionDenied,
+                        "access denied".to_owned(),
+                        Vec::new(),
+                    ),
                     Rpc::ProcessProposal => (Code::Unknown, text, Vec::new()),
                     _ => (Code::FailedPrecondition, text, Vec::new()),
                 }
@@ -116,16 +118,16 @@ impl Failure {
             }
             Self::PolicyUnsatisfiable(text) => (Code::FailedPrecondition, text, Vec::new()),
             Self::Unreachable(text, details) => (Code::Unavailable, text, details),
-            Self::Stopped(detail) => {
-                (Code::Unavailable, detail.message.clone(), vec![detail])
-            }
+            Self::Stopped(detail) => (Code::Unavailable, detail.message.clone(), vec![detail]),
             Self::Host(detail) => {
                 // What exactly failed is in this host's log; other parties learn that it did.
                 (Code::Aborted, prefixed(rpc, &detail.message), vec![detail])
             }
-            Self::ShuttingDown => {
-                (Code::Unavailable, "the host is shutting down".to_owned(), Vec::new())
-            }
+            Self::ShuttingDown => (
+                Code::Unavailable,
+                "the host is shutting down".to_owned(),
+                Vec::new(),
+            ),
         };
         status(code, text, details)
     }
@@ -157,11 +159,26 @@ fn status(code: Code, text: String, details: Vec<Detail>) -> Status {
     }
     let details = details
         .into_iter()
-        .map(|Detail { address, msp_id, message }| prost_types::Any {
-            type_url: DETAIL_TYPE.to_owned(),
-            value: encode(&ErrorDetail { address, msp_id, message }).into(),
-        })
+        .map(
+            |Detail {
+                 address,
+                 msp_id,
+                 message,
+             }| prost_types::Any {
+                type_url: DETAIL_TYPE.to_owned(),
+                value: encode(&ErrorDetail {
+                    address,
+                    msp_id,
+                    message,
+                })
+                .into(),
+            },
+        )
         .collect();
-    let bytes = encode(&rpc::Status { code: code as i32, message: text.clone(), details });
+    let bytes = encode(&rpc::Status {
+        code: code as i32,
+        message: text.clone(),
+        details,
+    });
     Status::with_details(code, text, bytes)
 }

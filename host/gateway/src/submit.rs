@@ -15,11 +15,13 @@ pub(crate) async fn submit(
     host: &Arc<Host>,
     request: SubmitRequest,
 ) -> Result<SubmitResponse, Failure> {
-    let envelope = request.prepared_transaction.ok_or_else(|| {
-        Failure::Malformed("the request has no prepared transaction".to_owned())
-    })?;
+    let envelope = request
+        .prepared_transaction
+        .ok_or_else(|| Failure::Malformed("the request has no prepared transaction".to_owned()))?;
     if envelope.signature.is_empty() {
-        return Err(Failure::Malformed("the prepared transaction is not signed".to_owned()));
+        return Err(Failure::Malformed(
+            "the prepared transaction is not signed".to_owned(),
+        ));
     }
     let bytes = encode(&envelope);
     let shape = |error: cordon_wire::transaction::TransactionError| match error.cause {
@@ -29,32 +31,52 @@ pub(crate) async fn submit(
         WireError::Invalid { .. } => Failure::Refused(host.detail(error.to_string())),
     };
     let parsed = Envelope::from_proto(envelope).map_err(shape)?;
-    agree("channel_id", &request.channel_id, &parsed.header.channel_header.channel_id)?;
-    agree("transaction_id", &request.transaction_id, &parsed.header.channel_header.tx_id)?;
+    agree(
+        "channel_id",
+        &request.channel_id,
+        &parsed.header.channel_header.channel_id,
+    )?;
+    agree(
+        "transaction_id",
+        &request.transaction_id,
+        &parsed.header.channel_header.tx_id,
+    )?;
     // Every verdict that the envelope alone decides is given here already: in the block it would
     // only take room.
     let transaction = Transaction::parse(parsed).map_err(shape)?;
     let id = transaction.channel.as_str();
-    let channel = host.channel(id).ok_or_else(|| Failure::ChannelUnknown(id.to_owned()))?;
+    let channel = host
+        .channel(id)
+        .ok_or_else(|| Failure::ChannelUnknown(id.to_owned()))?;
     channel
         .membership()
-        .verify(&transaction.header.creator, &[&transaction.payload], &transaction.signature)
-        .map_err(|error| Failure::Refused(host.detail(format!("creator is not accepted: {error}"))))?;
-    channel.log().append(bytes).await.map_err(|error| match error {
-        OrderError::Refused(_) => Failure::Refused(host.detail(error.to_string())),
-        OrderError::Unavailable { ref address, .. } => {
-            let detail = Detail {
-                address: address.clone(),
-                msp_id: String::new(),
-                message: error.to_string(),
-            };
-            Failure::Unreachable(error.to_string(), vec![detail])
-        }
-        _ => {
-            tracing::error!(%error, "ordering failed");
-            let text = "the ordering log does not take transactions";
-            Failure::Unreachable(text.to_owned(), vec![host.detail(text)])
-        }
-    })?;
+        .verify(
+            &transaction.header.creator,
+            &[&transaction.payload],
+            &transaction.signature,
+        )
+        .map_err(|error| {
+            Failure::Refused(host.detail(format!("creator is not accepted: {error}")))
+        })?;
+    channel
+        .log()
+        .append(bytes)
+        .await
+        .map_err(|error| match error {
+            OrderError::Refused(_) => Failure::Refused(host.detail(error.to_string())),
+            OrderError::Unavailable { ref address, .. } => {
+                let detail = Detail {
+                    address: address.clone(),
+                    msp_id: String::new(),
+                    message: error.to_string(),
+                };
+                Failure::Unreachable(error.to_string(), vec![detail])
+            }
+            _ => {
+                tracing::error!(%error, "ordering failed");
+                let text = "the ordering log does not take transactions";
+                Failure::Unreachable(text.to_owned(), vec![host.detail(text)])
+            }
+        })?;
     Ok(SubmitResponse {})
 }

@@ -48,7 +48,10 @@ pub struct Event {
 
 impl std::fmt::Debug for Event {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Event").field("name", &self.name).field("bytes", &self.payload.len()).finish()
+        f.debug_struct("Event")
+            .field("name", &self.name)
+            .field("bytes", &self.payload.len())
+            .finish()
     }
 }
 

@@ -17,7 +17,11 @@ pub struct IdError {
 
 impl IdError {
     fn new(kind: &'static str, rule: &'static str, text: &str) -> Self {
-        Self { kind, rule, text: text.chars().take(64).collect() }
+        Self {
+            kind,
+            rule,
+            text: text.chars().take(64).collect(),
+        }
     }
 }
 

@@ -9,8 +9,8 @@ mod validation;
 
 pub use call::{Caller, Event, Response, status};
 pub use ids::{ChannelId, ContractId, IdError, MspId, TxId};
-pub use rw_set::{
-    ContractReadWriteSet, KeyRead, KeyWrite, RangeRead, RangeResults, ReadWriteSet,
+pub use rw_set::{ContractReadWriteSet, KeyRead, KeyWrite, RangeRead, RangeResults, ReadWriteSet};
+pub use state::{
+    HistoryEntry, KEY_BYTES_MAX, Snapshot, StateError, Version, VersionedValue, check_key,
 };
-pub use state::{HistoryEntry, KEY_BYTES_MAX, Snapshot, StateError, Version, VersionedValue, check_key};
 pub use validation::ValidationCode;

@@ -92,8 +92,9 @@ mod tests {
 
     #[test]
     fn number_and_code_are_inverse() {
-        let known: Vec<u8> =
-            (0..=255).filter(|&n| ValidationCode::from_number(n).is_some()).collect();
+        let known: Vec<u8> = (0..=255)
+            .filter(|&n| ValidationCode::from_number(n).is_some())
+            .collect();
         assert_eq!(known.len(), 28);
         for n in known {
             assert_eq!(ValidationCode::from_number(n).map(|c| c as u8), Some(n));

@@ -1,0 +1,215 @@
+//! `cordon ledger`: look into a channel's ledger, through a host's `qscc`.
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+use cordon_client::{Call, Client};
+use cordon_types::ValidationCode;
+use cordon_wire::block::CommittedBlock;
+use cordon_wire::proto::common::BlockchainInfo;
+use cordon_wire::transaction::{Envelope, Transaction};
+use cordon_wire::{Message as _, decode};
+use serde_json::{Value, json};
+
+use crate::output::Output;
+use crate::store::CallerArgs;
+
+/// What to look at.
+#[derive(Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// Height, last block hash and state digest of the channel on the caller's host.
+    Info(InfoArgs),
+    /// One block: its hashes, and every transaction with its verdict.
+    Block {
+        #[command(flatten)]
+        caller: CallerArgs,
+        /// Number of the block; the last one if left out.
+        number: Option<u64>,
+    },
+    /// One transaction: its block, verdict, endorsers and what it touched (never values).
+    Tx {
+        #[command(flatten)]
+        caller: CallerArgs,
+        /// The transaction's id, 64 hex digits.
+        id: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct InfoArgs {
+    #[command(flatten)]
+    caller: CallerArgs,
+}
+
+pub(crate) async fn run(command: LedgerCommand, output: &Output) -> Result<()> {
+    match command {
+        LedgerCommand::Info(args) => {
+            let client = args.caller.client()?;
+            let info = info(&client, &args.caller.channel).await?;
+            let text = format!(
+                "channel {}\nheight        {}\nlast block    {}\nstate digest  {}",
+                args.caller.channel, info.height, info.hash, info.state_digest
+            );
+            output.result(&text, &info.to_json());
+        }
+        LedgerCommand::Block { caller, number } => {
+            let block = block(&caller.client()?, &caller.channel, number).await?;
+            let (text, value) = describe_block(&block);
+            output.result(&text, &value);
+        }
+        LedgerCommand::Tx { caller, id } => {
+            let client = caller.client()?;
+            let call = Call::new("qscc", "GetBlockByTxID", &[&caller.channel, &id]);
+            let block = CommittedBlock::parse(&client.evaluate(&call).await?)?;
+            let (text, value) = find_transaction(&block, &id)
+                .with_context(|| format!("block {} does not hold {id}", block.header.number))?;
+            output.result(&text, &value);
+        }
+    }
+    Ok(())
+}
+
+/// Where a channel stands on one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Info {
+    pub(crate) height: u64,
+    pub(crate) hash: String,
+    pub(crate) state_digest: String,
+}
+
+impl Info {
+    pub(crate) fn to_json(&self) -> Value {
+        json!({ "height": self.height, "blockHash": self.hash, "stateDigest": self.state_digest })
+    }
+}
+
+/// Asks a host where it stands. Height and digest are of the same block.
+pub(crate) async fn info(client: &Client, channel: &str) -> Result<Info> {
+    let reply = client
+        .evaluate(&Call::new("qscc", "GetChainInfo", &[channel]))
+        .await?;
+    let info = BlockchainInfo::decode(reply)?;
+    let last = block(client, channel, Some(info.height.saturating_sub(1))).await?;
+    Ok(Info {
+        height: info.height,
+        hash: hex::encode(&info.current_block_hash),
+        state_digest: hex::encode(last.commit_hash),
+    })
+}
+
+/// Fetches a block; the last one when no number is given.
+pub(crate) async fn block(
+    client: &Client,
+    channel: &str,
+    number: Option<u64>,
+) -> Result<CommittedBlock> {
+    let number = number.unwrap_or(u64::MAX).to_string();
+    let call = Call::new("qscc", "GetBlockByNumber", &[channel, &number]);
+    Ok(CommittedBlock::parse(&client.evaluate(&call).await?)?)
+}
+
+fn describe_block(block: &CommittedBlock) -> (String, Value) {
+    let mut text = format!(
+        "block {}\nhash          {}\nprevious      {}\nstate digest  {}",
+        block.header.number,
+        hex::encode(block.hash()),
+        hex::encode(&block.header.previous_hash),
+        hex::encode(block.commit_hash)
+    );
+    let mut transactions = Vec::new();
+    for (envelope, code) in block.data.iter().zip(&block.codes) {
+        let id = Envelope::parse(envelope)
+            .map(|envelope| envelope.header.channel_header.tx_id)
+            .unwrap_or_default();
+        text += &format!("\n  {:<26} {id}", code.name());
+        transactions.push(json!({ "transaction": id, "code": code.name() }));
+    }
+    let value = json!({
+        "number": block.header.number,
+        "hash": hex::encode(block.hash()),
+        "previousHash": hex::encode(&block.header.previous_hash),
+        "dataHash": hex::encode(&block.header.data_hash),
+        "stateDigest": hex::encode(block.commit_hash),
+        "transactions": transactions,
+    });
+    (text, value)
+}
+
+fn find_transaction(block: &CommittedBlock, id: &str) -> Option<(String, Value)> {
+    let (index, transaction, code) = block
+        .data
+        .iter()
+        .zip(&block.codes)
+        .enumerate()
+        .filter_map(|(index, (envelope, code))| {
+            let transaction = Transaction::parse(Envelope::parse(envelope).ok()?).ok()?;
+            Some((index, transaction, *code))
+        })
+        .find(|(_, transaction, _)| transaction.tx_id.to_string() == id)?;
+    Some(describe_transaction(
+        block.header.number,
+        index,
+        &transaction,
+        code,
+    ))
+}
+
+fn describe_transaction(
+    block: u64,
+    index: usize,
+    transaction: &Transaction,
+    code: ValidationCode,
+) -> (String, Value) {
+    let function = transaction
+        .args
+        .first()
+        .map(|f| String::from_utf8_lossy(f).into_owned());
+    let organization = |identity: &bytes::Bytes| -> String {
+        decode::<cordon_wire::proto::msp::SerializedIdentity>(identity, "identity")
+            .map(|identity| identity.mspid)
+            .unwrap_or_default()
+    };
+    let creator = organization(&transaction.header.creator);
+    let endorsers: Vec<String> = transaction
+        .endorsements
+        .iter()
+        .map(|e| organization(&e.endorser))
+        .collect();
+    let counts: Vec<Value> = transaction
+        .rw_set
+        .contracts
+        .iter()
+        .map(|set| {
+            json!({
+                "contract": set.contract.as_str(),
+                "reads": set.reads.len(),
+                "scans": set.range_reads.len(),
+                "writes": set.writes.len(),
+            })
+        })
+        .collect();
+    let function = function.unwrap_or_default();
+    let text = format!(
+        "transaction {}\nblock         {block}, index {index}\nverdict       {code}\ncall          {} {function}\ncreator       {creator}\nendorsers     {}\nstate         {}",
+        transaction.tx_id,
+        transaction.contract,
+        endorsers.join(", "),
+        counts
+            .iter()
+            .map(Value::to_string)
+            .collect::<Vec<_>>()
+            .join(" ")
+    );
+    let value = json!({
+        "transaction": transaction.tx_id.to_string(),
+        "block": block,
+        "index": index,
+        "code": code.name(),
+        "contract": transaction.contract.as_str(),
+        "function": function,
+        "creator": creator,
+        "endorsers": endorsers,
+        "events": transaction.events.iter().map(|event| &event.event_name).collect::<Vec<_>>(),
+        "state": counts,
+    });
+    (text, value)
+}

@@ -1,0 +1,240 @@
+//! The network file: organisations, users, channels and contracts as data.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use cordon_channel::BatchConfig;
+use cordon_types::{ChannelId, ContractId, MspId};
+use serde::Deserialize;
+
+/// A network, read and checked as a whole.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Network {
+    pub(crate) organizations: Vec<Organization>,
+    pub(crate) channels: Vec<ChannelEntry>,
+}
+
+/// An organisation with its host and users.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Organization {
+    /// Name of its folder; lower-case letters, digits and `-`.
+    pub(crate) name: String,
+    pub(crate) msp_id: String,
+    /// Port of its host on this machine.
+    pub(crate) port: u16,
+    #[serde(default)]
+    pub(crate) users: Vec<User>,
+}
+
+/// A person or program of an organisation.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct User {
+    pub(crate) name: String,
+    /// `client` or `admin`.
+    #[serde(default = "client")]
+    pub(crate) role: String,
+    #[serde(default)]
+    pub(crate) attributes: BTreeMap<String, String>,
+}
+
+fn client() -> String {
+    "client".to_owned()
+}
+
+/// A channel.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChannelEntry {
+    pub(crate) name: String,
+    /// Names of its member organisations.
+    pub(crate) organizations: Vec<String>,
+    /// The member whose host keeps the ordering log.
+    pub(crate) ordering: String,
+    #[serde(default)]
+    pub(crate) batch: BatchConfig,
+    pub(crate) contracts: Vec<ContractEntry>,
+}
+
+/// A contract on a channel.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ContractEntry {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    /// The component, relative to the network file.
+    pub(crate) component: PathBuf,
+    pub(crate) endorsement_policy: String,
+}
+
+impl Network {
+    /// Reads a network file. Paths in it become absolute or relative to the working directory.
+    pub(crate) fn read(path: &Path) -> Result<(Self, String)> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the network file {}", path.display()))?;
+        let mut network: Self = toml::from_str(&text)
+            .with_context(|| format!("{} is not a network file", path.display()))?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        for contract in network
+            .channels
+            .iter_mut()
+            .flat_map(|channel| &mut channel.contracts)
+        {
+            contract.component = base.join(&contract.component);
+        }
+        network
+            .check()
+            .with_context(|| format!("in {}", path.display()))?;
+        Ok((network, text))
+    }
+
+    /// Moves the hosts' ports: the first organisation's to `base`, the next to `base + 1`, …
+    pub(crate) fn move_ports(&mut self, base: u16) -> Result<()> {
+        for (organization, offset) in self.organizations.iter_mut().zip(0..) {
+            organization.port = base
+                .checked_add(offset)
+                .with_context(|| format!("ports from {base} on do not fit below 65536"))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn organization(&self, name: &str) -> Option<&Organization> {
+        self.organizations
+            .iter()
+            .find(|organization| organization.name == name)
+    }
+
+    fn check(&self) -> Result<()> {
+        ensure!(!self.organizations.is_empty(), "there are no organizations");
+        let mut names = BTreeSet::new();
+        let mut msps = BTreeSet::new();
+        for organization in &self.organizations {
+            let Organization {
+                name,
+                msp_id,
+                users,
+                ..
+            } = organization;
+            check_name("organization", name)?;
+            ensure!(names.insert(name), "organization {name} is there twice");
+            let _: MspId = msp_id.parse()?;
+            ensure!(msps.insert(msp_id), "msp_id {msp_id} is there twice");
+            let mut user_names = BTreeSet::new();
+            for user in users {
+                check_name("user", &user.name)?;
+                ensure!(
+                    user_names.insert(&user.name),
+                    "user {name}/{} is there twice",
+                    user.name
+                );
+                if !matches!(user.role.as_str(), "client" | "admin") {
+                    bail!(
+                        "role {:?} of user {name}/{}: client or admin",
+                        user.role,
+                        user.name
+                    );
+                }
+            }
+        }
+        let mut channels = BTreeSet::new();
+        for channel in &self.channels {
+            let name = &channel.name;
+            let _: ChannelId = name.parse()?;
+            ensure!(channels.insert(name), "channel {name} is there twice");
+            for member in &channel.organizations {
+                ensure!(
+                    names.contains(member),
+                    "channel {name}: no organization {member}"
+                );
+            }
+            ensure!(
+                channel.organizations.contains(&channel.ordering),
+                "channel {name}: {} keeps the ordering log but is no member",
+                channel.ordering
+            );
+            for contract in &channel.contracts {
+                let _: ContractId = contract.name.parse()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Names become folders.
+fn check_name(kind: &str, name: &str) -> Result<()> {
+    let good = !name.is_empty()
+        && name.len() <= 64
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    ensure!(
+        good,
+        "{kind} name {name:?}: 1 to 64 letters, digits, '-' or '_'"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn town() -> String {
+        include_str!("../../../policies/town.toml").to_owned()
+    }
+
+    fn error(text: &str) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("n.toml");
+        std::fs::write(&path, text).unwrap();
+        format!("{:#}", Network::read(&path).unwrap_err())
+    }
+
+    #[test]
+    fn the_town_is_a_network() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("town.toml");
+        std::fs::write(&path, town()).unwrap();
+        let (mut network, _) = Network::read(&path).unwrap();
+        assert_eq!(network.channels[0].contracts[0].name, "emr");
+        network.move_ports(9000).unwrap();
+        assert_eq!(network.organization("clinic").unwrap().port, 9001);
+        assert!(network.move_ports(u16::MAX).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_by_name() {
+        for (from, to, expected) in [
+            (
+                "name = \"clinic\"",
+                "name = \"hospital\"",
+                "hospital is there twice",
+            ),
+            ("\"ClinicMSP\"", "\"Clinic_MSP\"", "MSP id"),
+            ("role = \"admin\"", "role = \"boss\"", "client or admin"),
+            (
+                "[\"hospital\", \"clinic\"]",
+                "[\"hospital\", \"bank\"]",
+                "no organization bank",
+            ),
+            (
+                "ordering = \"hospital\"",
+                "ordering = \"bank\"",
+                "bank keeps the ordering log",
+            ),
+            ("name = \"hc1\"", "name = \"../hc1\"", "user name"),
+            (
+                "port = 7051",
+                "port = 7051\nports = 1",
+                "unknown field `ports`",
+            ),
+        ] {
+            let text = town().replacen(from, to, 1);
+            assert_ne!(text, town());
+            let error = error(&text);
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

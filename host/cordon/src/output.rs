@@ -1,0 +1,98 @@
+//! What the user sees: text, or one JSON object; and errors with what to do next.
+
+use std::process::ExitCode;
+
+use cordon_client::ClientError;
+use serde_json::{Value, json};
+use tonic::Code;
+
+/// Exit code when a host that is needed cannot be reached.
+const UNREACHABLE: u8 = 3;
+
+/// Text or JSON.
+#[derive(Clone, Copy)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Prints a result: `text` for people, `value` for programs.
+    pub(crate) fn result(self, text: &str, value: &Value) {
+        if self.json {
+            println!("{value}");
+        } else {
+            println!("{text}");
+        }
+    }
+
+    /// Prints a line for people only.
+    pub(crate) fn note(self, text: &str) {
+        if !self.json {
+            println!("{text}");
+        }
+    }
+
+    /// Prints an error, and returns its exit code.
+    pub(crate) fn error(self, error: &anyhow::Error) -> ExitCode {
+        let client = error.downcast_ref::<ClientError>();
+        if self.json {
+            eprintln!(
+                "{}",
+                json!({ "error": format!("{error:#}"), "client": client.map(describe) })
+            );
+        } else {
+            eprintln!("cordon: {error:#}");
+            if let Some(ClientError::Status { details, .. }) = client {
+                for detail in details {
+                    eprintln!(
+                        "  {} ({}): {}",
+                        detail.msp_id, detail.address, detail.message
+                    );
+                }
+            }
+        }
+        ExitCode::from(if client.is_some_and(is_unreachable) {
+            UNREACHABLE
+        } else {
+            1
+        })
+    }
+}
+
+fn is_unreachable(error: &ClientError) -> bool {
+    matches!(
+        error,
+        ClientError::Connect { .. }
+            | ClientError::Status {
+                code: Code::Unavailable,
+                ..
+            }
+    )
+}
+
+fn describe(error: &ClientError) -> Value {
+    match error {
+        ClientError::Status {
+            code,
+            message,
+            details,
+        } => json!({
+            "code": format!("{code:?}"),
+            "message": message,
+            "status": error.contract_refusal().map(|(status, _)| status),
+            "details": details.iter().map(|detail| json!({
+                "address": detail.address,
+                "mspId": detail.msp_id,
+                "message": detail.message,
+            })).collect::<Vec<_>>(),
+        }),
+        ClientError::NotValid { tx_id, block, code } => json!({
+            "code": code.name(), "transaction": tx_id, "block": block,
+        }),
+        error => json!({ "message": error.to_string() }),
+    }
+}

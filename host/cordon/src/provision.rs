@@ -1,0 +1,257 @@
+//! From a network file to a folder with everything that its hosts and clients need. Done once;
+//! keys, channels and state survive, addresses follow the network file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use cordon_channel::{ChannelConfig, ContractConfig, genesis_block};
+use cordon_execute::{Profile, Runtime};
+use serde::{Deserialize, Serialize};
+
+use crate::host::{ChannelSection, HostConfig, OrderingSection, PeerSection};
+use crate::material::{OrganizationDir, SERVER_NAME, read, write};
+use crate::network::{ChannelEntry, Network};
+
+/// A folder that is provisioned.
+pub(crate) struct Provisioned {
+    /// The hosts' configuration files, in the order of the network file.
+    pub(crate) hosts: Vec<PathBuf>,
+}
+
+/// How a client finds its host: `connections/<organisation>.json`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Connection {
+    pub(crate) msp_id: String,
+    pub(crate) endpoint: String,
+    /// Relative to the network's folder.
+    #[serde(rename = "tlsCACertPath")]
+    pub(crate) tls_ca_cert_path: PathBuf,
+    pub(crate) server_name: String,
+    pub(crate) channels: Vec<String>,
+}
+
+impl Connection {
+    pub(crate) fn read(dir: &Path, organization: &str) -> Result<Self> {
+        let path = dir.join(format!("connections/{organization}.json"));
+        if !path.exists() {
+            bail!(
+                "there is no organization {organization} in {}: start a network there first (cordon up --dir {})",
+                dir.display(),
+                dir.display()
+            );
+        }
+        serde_json::from_str(&read(&path)?)
+            .with_context(|| format!("{} is not a connection file", path.display()))
+    }
+}
+
+/// Makes `dir` ready for the network. What is there already is kept; a folder of another network is
+/// refused.
+pub(crate) fn provision(network: &Network, text: &str, dir: &Path) -> Result<Provisioned> {
+    let marker = dir.join("network.toml");
+    match fs::read_to_string(&marker) {
+        Ok(found) if found == text => {}
+        Ok(_) => bail!(
+            "{} holds a network made from another network file: give another --dir, or delete that folder with all its data",
+            dir.display()
+        ),
+        Err(_) => {
+            create(network, dir)?;
+            // Last, so that a folder left half-made is not taken for a whole one.
+            write(&marker, text)?;
+        }
+    }
+    let hosts = network
+        .organizations
+        .iter()
+        .map(|organization| {
+            let channels: Vec<&ChannelEntry> = network
+                .channels
+                .iter()
+                .filter(|channel| channel.organizations.contains(&organization.name))
+                .collect();
+            write_connection(dir, &organization.name, organization, &channels)?;
+            write_host(network, dir, organization, &channels)
+        })
+        .collect::<Result<_>>()?;
+    Ok(Provisioned { hosts })
+}
+
+fn create(network: &Network, dir: &Path) -> Result<()> {
+    let runtime = Runtime::new(Profile::default())?;
+    // Components first: a missing one is the likeliest mistake, and costs nothing yet.
+    let mut channels = Vec::new();
+    for channel in &network.channels {
+        let mut contracts = Vec::new();
+        let mut components = Vec::new();
+        for contract in &channel.contracts {
+            let path = &contract.component;
+            let bytes = fs::read(path).with_context(|| {
+                format!(
+                    "cannot read the component of contract {}, {}: build it with `make contracts`",
+                    contract.name,
+                    path.display()
+                )
+            })?;
+            let compiled = runtime
+                .compile(&bytes)
+                .with_context(|| format!("contract {} ({})", contract.name, path.display()))?;
+            let sha256 = hex::encode(compiled.hash());
+            contracts.push(ContractConfig {
+                name: contract.name.clone(),
+                version: contract.version.clone(),
+                sha256: sha256.clone(),
+                endorsement_policy: contract.endorsement_policy.clone(),
+            });
+            components.push((sha256, bytes));
+        }
+        channels.push((channel, contracts, components));
+    }
+    for organization in &network.organizations {
+        let folder = OrganizationDir::new(dir, &organization.name);
+        if folder.exists() {
+            bail!(
+                "{} holds key material but no finished network: delete it, or give another --dir",
+                dir.display()
+            );
+        }
+        folder.create(organization)?;
+    }
+    for (channel, contracts, components) in channels {
+        let mut organizations = Vec::new();
+        for name in &channel.organizations {
+            let organization = network
+                .organization(name)
+                .context("checked when the file was read")?;
+            let folder = OrganizationDir::new(dir, name);
+            organizations.push(folder.msp_config(organization.msp_id.parse()?)?);
+            for (sha256, bytes) in &components {
+                let path = host_dir(dir, name).join(format!("components/{sha256}.wasm"));
+                if let Some(parent) = path.parent() {
+                    fs::create_dir_all(parent)?;
+                }
+                fs::write(&path, bytes)
+                    .with_context(|| format!("cannot write {}", path.display()))?;
+            }
+        }
+        let config = ChannelConfig {
+            channel: channel.name.clone(),
+            organizations,
+            contracts,
+            batch: channel.batch.clone(),
+        };
+        config
+            .rules()
+            .with_context(|| format!("channel {}", channel.name))?;
+        config
+            .limits()
+            .with_context(|| format!("channel {}", channel.name))?;
+        let path = genesis_path(dir, &channel.name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(&path, genesis_block(&config))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn host_dir(dir: &Path, organization: &str) -> PathBuf {
+    dir.join("hosts").join(organization)
+}
+
+fn genesis_path(dir: &Path, channel: &str) -> PathBuf {
+    dir.join(format!("channels/{channel}.block"))
+}
+
+fn address(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+fn write_connection(
+    dir: &Path,
+    name: &str,
+    organization: &crate::network::Organization,
+    channels: &[&ChannelEntry],
+) -> Result<()> {
+    let connection = Connection {
+        msp_id: organization.msp_id.clone(),
+        endpoint: address(organization.port),
+        tls_ca_cert_path: PathBuf::from(format!("organizations/{name}/tlsca/tlsca-cert.pem")),
+        server_name: SERVER_NAME.to_owned(),
+        channels: channels
+            .iter()
+            .map(|channel| channel.name.clone())
+            .collect(),
+    };
+    let text = serde_json::to_string_pretty(&connection)? + "\n";
+    write(&dir.join(format!("connections/{name}.json")), &text)
+}
+
+fn write_host(
+    network: &Network,
+    dir: &Path,
+    organization: &crate::network::Organization,
+    channels: &[&ChannelEntry],
+) -> Result<PathBuf> {
+    let name = &organization.name;
+    let material = PathBuf::from("../../organizations").join(name).join("host");
+    let peer = |name: &str| -> Result<PeerSection> {
+        let other = network
+            .organization(name)
+            .context("checked when the file was read")?;
+        Ok(PeerSection {
+            msp_id: other.msp_id.clone(),
+            address: address(other.port),
+            server_name: SERVER_NAME.to_owned(),
+        })
+    };
+    let mut peers: Vec<PeerSection> = Vec::new();
+    let mut sections = Vec::new();
+    for channel in channels {
+        for member in channel
+            .organizations
+            .iter()
+            .filter(|member| *member != name)
+        {
+            let peer = peer(member)?;
+            if !peers.iter().any(|known| known.address == peer.address) {
+                peers.push(peer);
+            }
+        }
+        sections.push(ChannelSection {
+            genesis: PathBuf::from(format!("../../channels/{}.block", channel.name)),
+            ordering: if channel.ordering == *name {
+                OrderingSection::Here
+            } else {
+                OrderingSection::At(address(
+                    network
+                        .organization(&channel.ordering)
+                        .context("checked")?
+                        .port,
+                ))
+            },
+        });
+    }
+    let config = HostConfig {
+        msp_id: organization.msp_id.clone(),
+        address: address(organization.port),
+        listen: None,
+        msp: material.join("msp"),
+        tls: material.join("tls"),
+        data: PathBuf::from("data"),
+        components: PathBuf::from("components"),
+        channels: sections,
+        peers,
+    };
+    let path = host_dir(dir, name).join("host.toml");
+    let text = format!(
+        "# The host of {name}. Paths are relative to this file. Start it with\n#   cordon host run --config {}\n\n{}",
+        "host.toml",
+        toml::to_string(&config)?
+    );
+    write(&path, &text)?;
+    Ok(path)
+}

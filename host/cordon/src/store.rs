@@ -1,0 +1,100 @@
+//! Finds identities and hosts in a network's folder: `hospital/hc1` → a client.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use cordon_client::{Client, Endpoint};
+
+use crate::material::{self, OrganizationDir};
+use crate::provision::Connection;
+
+/// Who calls, and where.
+#[derive(Args)]
+pub(crate) struct CallerArgs {
+    /// The network's folder.
+    #[arg(long, default_value = "network", value_name = "DIR")]
+    pub(crate) dir: std::path::PathBuf,
+    /// Who calls: organisation/user, for example hospital/hc1.
+    #[arg(long = "as", value_name = "ORG/USER")]
+    pub(crate) caller: String,
+    /// The channel.
+    #[arg(long, default_value = "providers")]
+    pub(crate) channel: String,
+}
+
+impl CallerArgs {
+    /// The client that this names.
+    pub(crate) fn client(&self) -> Result<Client> {
+        let (organization, user) = self
+            .caller
+            .split_once('/')
+            .with_context(|| format!("{:?} is not organisation/user", self.caller))?;
+        client(&self.dir, organization, user, &self.channel)
+    }
+}
+
+/// A client for a user of an organisation, at that organisation's host.
+pub(crate) fn client(dir: &Path, organization: &str, user: &str, channel: &str) -> Result<Client> {
+    let connection = Connection::read(dir, organization)?;
+    let folder = OrganizationDir::new(dir, organization).user(user);
+    ensure!(
+        folder.exists(),
+        "organization {organization} has no user {user}; there are {}",
+        users(dir, organization).join(", ")
+    );
+    let signer = material::signer(connection.msp_id.parse()?, &folder.join("msp"))?;
+    let endpoint = endpoint(dir, &connection)?;
+    Ok(Client::new(
+        channel,
+        Arc::new(signer),
+        endpoint.connect_lazy()?,
+    ))
+}
+
+/// Where an organisation's host is.
+pub(crate) fn endpoint(dir: &Path, connection: &Connection) -> Result<Endpoint> {
+    Ok(Endpoint {
+        address: connection.endpoint.clone(),
+        server_name: connection.server_name.clone(),
+        tls_ca_pem: material::read(&dir.join(&connection.tls_ca_cert_path))?,
+    })
+}
+
+fn users(dir: &Path, organization: &str) -> Vec<String> {
+    let folder = OrganizationDir::new(dir, organization).user("");
+    let mut users: Vec<String> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    users.sort();
+    users
+}
+
+/// Names of the organisations in a network's folder, sorted.
+pub(crate) fn organizations(dir: &Path) -> Result<Vec<String>> {
+    let folder = dir.join("connections");
+    let entries = std::fs::read_dir(&folder).with_context(|| {
+        format!(
+            "there is no network in {}: start one with cordon up",
+            dir.display()
+        )
+    })?;
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| {
+            Some(
+                entry
+                    .file_name()
+                    .to_str()?
+                    .strip_suffix(".json")?
+                    .to_owned(),
+            )
+        })
+        .collect();
+    names.sort();
+    Ok(names)
+}

@@ -1,0 +1,192 @@
+//! `cordon up`, `cordon init` and `cordon host run`.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use cordon_client::Call;
+use cordon_execute::{Profile, Runtime};
+use serde_json::json;
+
+use crate::NetworkArgs;
+use crate::host::{HostConfig, RunningHost};
+use crate::network::Network;
+use crate::output::Output;
+use crate::provision::{Provisioned, provision};
+use crate::store;
+
+/// A network that has not come up by then will not.
+const READY_MAX: Duration = Duration::from_secs(60);
+const PROBE_PAUSE: Duration = Duration::from_millis(20);
+
+impl NetworkArgs {
+    pub(crate) fn provision(&self) -> Result<(Network, Provisioned)> {
+        let (mut network, text) = Network::read(&self.network)?;
+        if let Some(base) = self.port_base {
+            network.move_ports(base)?;
+        }
+        let provisioned = provision(&network, &text, &self.dir)?;
+        Ok((network, provisioned))
+    }
+}
+
+/// All hosts of a network in this process.
+pub(crate) struct RunningNetwork(Vec<RunningHost>);
+
+impl RunningNetwork {
+    /// Starts every host and waits until each answers on each of its channels.
+    pub(crate) async fn start(
+        network: &Network,
+        provisioned: &Provisioned,
+        dir: &Path,
+    ) -> Result<Self> {
+        let runtime = Runtime::new(Profile::default())?;
+        let mut configs = Vec::new();
+        for path in &provisioned.hosts {
+            let config = HostConfig::read(path)?;
+            let listener = config.listen().await?;
+            configs.push((config, listener));
+        }
+        let mut hosts = Vec::new();
+        for (config, listener) in configs {
+            hosts.push(RunningHost::start(config, listener, &runtime).await?);
+        }
+        let running = Self(hosts);
+        tokio::time::timeout(READY_MAX, answers(network, dir))
+            .await
+            .context("the hosts do not answer")??;
+        Ok(running)
+    }
+
+    /// Resolves when a host ends by itself, which is an error.
+    pub(crate) async fn failed(&mut self) -> anyhow::Error {
+        let hosts = self.0.iter_mut().map(|host| Box::pin(host.failed()));
+        futures::future::select_all(hosts).await.0
+    }
+
+    pub(crate) async fn stop(self) -> Result<()> {
+        for result in futures::future::join_all(self.0.into_iter().map(RunningHost::stop)).await {
+            result?;
+        }
+        Ok(())
+    }
+}
+
+/// Waits until every member's host answers on every channel, through the door that clients use.
+async fn answers(network: &Network, dir: &Path) -> Result<()> {
+    for channel in &network.channels {
+        for name in &channel.organizations {
+            let Some(user) = network.organization(name).and_then(|o| o.users.first()) else {
+                continue;
+            };
+            let client = store::client(dir, name, &user.name, &channel.name)?;
+            let call = Call::new("qscc", "GetChainInfo", &[&channel.name]);
+            while let Err(error) = client.evaluate(&call).await {
+                tracing::debug!(%error, organization = name, "not ready");
+                tokio::time::sleep(PROBE_PAUSE).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn init(args: &NetworkArgs, output: &Output) -> Result<()> {
+    let (_, provisioned) = args.provision()?;
+    let hosts: Vec<String> = provisioned
+        .hosts
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let lines: Vec<String> = hosts
+        .iter()
+        .map(|path| format!("  cordon host run --config {path}"))
+        .collect();
+    let text = format!(
+        "The network's keys and configurations are in {}. Start its hosts with\n{}",
+        args.dir.display(),
+        lines.join("\n")
+    );
+    output.result(
+        &text,
+        &json!({ "dir": args.dir.display().to_string(), "hosts": hosts }),
+    );
+    Ok(())
+}
+
+pub(crate) async fn up(args: &NetworkArgs, output: &Output) -> Result<()> {
+    let started = Instant::now();
+    let fresh = !args.dir.join("network.toml").exists();
+    if fresh {
+        output.note(&format!(
+            "making keys, certificates and channels in {}",
+            args.dir.display()
+        ));
+    }
+    let (network, provisioned) = args.provision()?;
+    let mut running = RunningNetwork::start(&network, &provisioned, &args.dir).await?;
+    for organization in &network.organizations {
+        let users: Vec<&str> = organization
+            .users
+            .iter()
+            .map(|user| user.name.as_str())
+            .collect();
+        output.note(&format!(
+            "{:<10} {:<14} 127.0.0.1:{}  {}",
+            organization.name,
+            organization.msp_id,
+            organization.port,
+            users.join(" ")
+        ));
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    let text = format!(
+        "ready in {seconds:.2} s: {} organizations, {} channels; clients find them in {}/connections (ctrl-C stops)",
+        network.organizations.len(),
+        network.channels.len(),
+        args.dir.display()
+    );
+    output.result(&text, &json!({ "ready": true, "seconds": seconds }));
+    let failed = tokio::select! {
+        () = interrupted() => None,
+        error = running.failed() => Some(error),
+    };
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    output.note("stopping");
+    running.stop().await
+}
+
+pub(crate) async fn run_host(path: &Path, output: &Output) -> Result<()> {
+    let started = Instant::now();
+    let config = HostConfig::read(path)?;
+    let runtime = Runtime::new(Profile::default())?;
+    let listener = config.listen().await?;
+    let (msp_id, address) = (config.msp_id.clone(), listener.local_addr()?);
+    let mut running = RunningHost::start(config, listener, &runtime).await?;
+    let seconds = started.elapsed().as_secs_f64();
+    let text = format!("ready in {seconds:.2} s: {msp_id} at {address} (ctrl-C stops)");
+    output.result(
+        &text,
+        &json!({ "ready": true, "seconds": seconds, "address": address }),
+    );
+    tokio::select! {
+        () = interrupted() => {}
+        error = running.failed() => return Err(error),
+    }
+    output.note("stopping");
+    running.stop().await
+}
+
+/// Resolves on ctrl-C, or when the process is asked to end.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
