@@ -1,1 +1,34 @@
-//! Whole-system tests.
+//! The whole system from outside: a network of real processes, and what tests need to talk to them.
+//!
+//! - [`Network`]: a provisioned folder and one process per host, which can be killed, stopped and
+//!   started again.
+//! - [`Client`](cordon_client::Client)s and [`Raw`] gRPC stubs for its users.
+//! - [`craft`]: proposals and transactions, changed in one place and signed again or not.
+//! - [`Table`]: cases that all run before the first failure is told.
+//! - [`Standing`]: where a host is on the channel, for "nothing has changed".
+//!
+//! The binary under test is `CORDON_BIN`, or else `target/debug/cordon`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so"
+)]
+
+mod cli;
+pub mod craft;
+mod emr;
+mod ledger;
+mod network;
+mod process;
+mod random;
+mod raw;
+mod table;
+
+pub use cli::{Cli, cordon};
+pub use emr::{as_json, create_emr, emr_of, evaluate, note, submit};
+pub use ledger::{Standing, blocks, chain_info, state_of};
+pub use network::{CHANNEL, CLINIC, HOSPITAL, Network, NetworkFile};
+pub use process::{HostProcess, PATIENCE, eventually, eventually_async};
+pub use random::Random;
+pub use raw::{Answer, Raw, answer_of, within};
+pub use table::Table;

@@ -2,6 +2,7 @@
 //! the ordering log into committed blocks. The only place where a block becomes final.
 //!
 //! - [`ChannelConfig`]: the readable document in block 0.
+//! - [`ChainVerifier`]: the same rules again, for an auditor with nothing but blocks.
 //! - [`Channel`]: everything the services of a host ask of a channel.
 
 mod channel;
@@ -10,8 +11,10 @@ mod committer;
 mod config;
 mod error;
 mod verifier;
+mod verify;
 
 pub use channel::{Channel, ComponentStore};
 pub use commits::{Commits, Committed};
 pub use config::{BatchConfig, ChannelConfig, ConfigError, ContractConfig, genesis_block};
 pub use error::ChannelError;
+pub use verify::{ChainVerifier, VerifyError};

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
+use cordon_channel::ChainVerifier;
 use cordon_client::{Call, Client};
 use cordon_types::ValidationCode;
 use cordon_wire::block::CommittedBlock;
@@ -32,6 +33,9 @@ pub(crate) enum LedgerCommand {
         /// The transaction's id, 64 hex digits.
         id: String,
     },
+    /// Verify the whole chain of the caller's host: every hash, signature, endorsement policy and
+    /// verdict again, from block 0. Trusts nothing that the host says but block 0.
+    Verify(InfoArgs),
 }
 
 #[derive(Args)]
@@ -64,8 +68,47 @@ pub(crate) async fn run(command: LedgerCommand, output: &Output) -> Result<()> {
                 .with_context(|| format!("block {} does not hold {id}", block.header.number))?;
             output.result(&text, &value);
         }
+        LedgerCommand::Verify(args) => {
+            let chain = verify(&args.caller.client()?, &args.caller.channel).await?;
+            let (height, transactions) = (chain.height(), chain.transactions());
+            let (hash, digest) = (hex::encode(chain.hash()), hex::encode(chain.state_digest()));
+            let text = format!(
+                "verified {height} blocks with {transactions} transactions\nlast block    {hash}\nstate digest  {digest}"
+            );
+            let value = json!({
+                "height": height,
+                "transactions": transactions,
+                "blockHash": hash,
+                "stateDigest": digest,
+            });
+            output.result(&text, &value);
+        }
     }
     Ok(())
+}
+
+/// Fetches and verifies every block that the host has now, with a progress bar on a terminal.
+pub(crate) async fn verify(client: &Client, channel: &str) -> Result<ChainVerifier> {
+    let height = info(client, channel).await?.height;
+    let progress = indicatif::ProgressBar::new(height);
+    progress.set_style(
+        indicatif::ProgressStyle::with_template(
+            "{wide_bar} {pos}/{len} blocks, {per_sec}, {eta} left",
+        )
+        .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()),
+    );
+    let mut chain = ChainVerifier::new(&block_bytes(client, channel, 0).await?)?;
+    for number in 1..height {
+        chain.next(&block_bytes(client, channel, number).await?)?;
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    Ok(chain)
+}
+
+async fn block_bytes(client: &Client, channel: &str, number: u64) -> Result<bytes::Bytes> {
+    let call = Call::new("qscc", "GetBlockByNumber", &[channel, &number.to_string()]);
+    Ok(client.evaluate(&call).await?)
 }
 
 /// Where a channel stands on one host.
@@ -102,9 +145,8 @@ pub(crate) async fn block(
     channel: &str,
     number: Option<u64>,
 ) -> Result<CommittedBlock> {
-    let number = number.unwrap_or(u64::MAX).to_string();
-    let call = Call::new("qscc", "GetBlockByNumber", &[channel, &number]);
-    Ok(CommittedBlock::parse(&client.evaluate(&call).await?)?)
+    let bytes = block_bytes(client, channel, number.unwrap_or(u64::MAX)).await?;
+    Ok(CommittedBlock::parse(&bytes)?)
 }
 
 fn describe_block(block: &CommittedBlock) -> (String, Value) {

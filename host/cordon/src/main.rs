@@ -1,11 +1,15 @@
 //! The command line of Cordon.
 
+mod bench;
+mod demo;
 mod host;
 mod ledger;
+mod load;
 mod material;
 mod network;
 mod output;
 mod provision;
+mod scratch;
 mod store;
 mod tx;
 mod up;
@@ -55,6 +59,13 @@ enum Command {
     /// Look into a channel's ledger.
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// Tell the story "Managing an EMR" with real calls, on a network of its own, then measure a
+    /// short load.
+    Demo(demo::DemoArgs),
+    /// Measure transactions, queries and contract calls beside the protocol's cryptography.
+    ///
+    /// The last line is one JSON object with every figure.
+    Bench(bench::BenchArgs),
 }
 
 /// A network file and the folder it lives in.
@@ -110,5 +121,7 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Host(HostCommand::Run { config }) => up::run_host(&config, output).await,
         Command::Tx(command) => tx::run(command, output).await,
         Command::Ledger(command) => ledger::run(command, output).await,
+        Command::Demo(args) => demo::demo(&args, output).await,
+        Command::Bench(args) => bench::bench(&args, output).await,
     }
 }

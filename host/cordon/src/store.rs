@@ -73,28 +73,3 @@ fn users(dir: &Path, organization: &str) -> Vec<String> {
     users.sort();
     users
 }
-
-/// Names of the organisations in a network's folder, sorted.
-pub(crate) fn organizations(dir: &Path) -> Result<Vec<String>> {
-    let folder = dir.join("connections");
-    let entries = std::fs::read_dir(&folder).with_context(|| {
-        format!(
-            "there is no network in {}: start one with cordon up",
-            dir.display()
-        )
-    })?;
-    let mut names: Vec<String> = entries
-        .flatten()
-        .filter_map(|entry| {
-            Some(
-                entry
-                    .file_name()
-                    .to_str()?
-                    .strip_suffix(".json")?
-                    .to_owned(),
-            )
-        })
-        .collect();
-    names.sort();
-    Ok(names)
-}

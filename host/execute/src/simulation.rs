@@ -230,3 +230,150 @@ impl Simulation {
         (ReadWriteSet { contracts }, self.events)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Keys = BTreeMap<String, Bytes>;
+
+    struct Committed(Keys);
+
+    const AT: Version = Version { block: 3, tx: 1 };
+
+    impl Snapshot for Committed {
+        fn height(&self) -> u64 {
+            4
+        }
+
+        fn get(
+            &self,
+            _: &ContractId,
+            key: &str,
+        ) -> Result<Option<cordon_types::VersionedValue>, StateError> {
+            let value = self.0.get(key).cloned();
+            Ok(value.map(|value| cordon_types::VersionedValue { version: AT, value }))
+        }
+
+        fn scan(
+            &self,
+            _: &ContractId,
+            start: &str,
+            end: &str,
+            limit: usize,
+        ) -> Result<Vec<(String, cordon_types::VersionedValue)>, StateError> {
+            let within = |key: &str| key >= start && (end.is_empty() || key < end);
+            let found = self.0.iter().filter(|(key, _)| within(key)).take(limit);
+            Ok(found
+                .map(|(key, value)| {
+                    let value = value.clone();
+                    (
+                        key.clone(),
+                        cordon_types::VersionedValue { version: AT, value },
+                    )
+                })
+                .collect())
+        }
+
+        fn history(
+            &self,
+            _: &ContractId,
+            _: &str,
+            _: Option<Version>,
+            _: usize,
+        ) -> Result<Vec<HistoryEntry>, StateError> {
+            Ok(Vec::new())
+        }
+    }
+
+    fn any_keys() -> impl Strategy<Value = Keys> {
+        let value = proptest::collection::vec(any::<u8>(), 0..3).prop_map(Bytes::from);
+        proptest::collection::btree_map("[ab\u{0}\u{10FFFF}]{1,3}", value, 0..12)
+    }
+
+    fn any_writes() -> impl Strategy<Value = BTreeMap<String, Option<Bytes>>> {
+        let value = proptest::option::of(Just(Bytes::from_static(b"own")));
+        proptest::collection::btree_map("[ab\u{0}\u{10FFFF}]{1,3}", value, 0..8)
+    }
+
+    proptest! {
+        /// Pages put together are the merged state within the range; what is recorded is exactly
+        /// the committed keys between each page's bounds.
+        #[test]
+        fn a_paged_scan_sees_the_merged_state_and_records_the_committed_one(
+            committed in any_keys(),
+            writes in any_writes(),
+            prefix in "[ab\u{0}\u{10FFFF}]{0,2}",
+            limit in 1usize..5,
+        ) {
+            let mut merged = committed.clone();
+            let id: ContractId = "c".parse().unwrap();
+            let mut simulation = Simulation::new(id, Box::new(Committed(committed.clone())));
+            for (key, value) in &writes {
+                simulation.write(key.clone(), value.clone());
+                match value {
+                    Some(value) => drop(merged.insert(key.clone(), value.clone())),
+                    None => drop(merged.remove(key)),
+                }
+            }
+            let range = KeyRange::prefix(&prefix);
+            let mut seen = Vec::new();
+            let mut after: Option<String> = None;
+            loop {
+                let page = match &after {
+                    Some(key) => range.clone().after(key),
+                    None => range.clone(),
+                };
+                let found = simulation.scan(&page, limit).unwrap();
+                prop_assert!(found.entries.len() <= limit);
+                seen.extend(found.entries);
+                let Some(next) = found.next else { break };
+                after = Some(next);
+            }
+            let expected: Vec<(String, Bytes)> =
+                merged.into_iter().filter(|(key, _)| key.starts_with(&prefix)).collect();
+            prop_assert_eq!(seen, expected);
+
+            let (set, _) = simulation.finish();
+            let mut recorded = Vec::new();
+            for read in set.contracts.iter().flat_map(|set| &set.range_reads) {
+                let RangeResults::Raw(reads) = &read.results else { panic!("raw") };
+                for key in committed.keys() {
+                    let before_end = if read.exhausted {
+                        read.end.is_empty() || *key < read.end
+                    } else {
+                        *key <= read.end
+                    };
+                    let within = *key >= read.start && before_end;
+                    prop_assert_eq!(within, reads.iter().any(|read| read.key == *key));
+                }
+                recorded.extend(reads.iter().map(|read| read.key.clone()));
+            }
+            let all: Vec<String> =
+                committed.into_keys().filter(|key| key.starts_with(&prefix)).collect();
+            prop_assert_eq!(recorded, all);
+        }
+    }
+
+    #[test]
+    fn reads_see_own_writes_and_record_only_committed_state() {
+        let id: ContractId = "c".parse().unwrap();
+        let committed = Keys::from([("a".to_owned(), Bytes::from_static(b"1"))]);
+        let mut simulation = Simulation::new(id, Box::new(Committed(committed)));
+        assert_eq!(simulation.get("a".into()).unwrap().unwrap(), "1");
+        assert_eq!(simulation.get("b".into()).unwrap(), None);
+        simulation.write("b".into(), Some(Bytes::from_static(b"2")));
+        simulation.write("c".into(), None);
+        assert_eq!(simulation.get("b".into()).unwrap().unwrap(), "2");
+        assert_eq!(simulation.get("c".into()).unwrap(), None);
+        let (set, _) = simulation.finish();
+        let reads: Vec<_> = set.contracts[0]
+            .reads
+            .iter()
+            .map(|r| (r.key.as_str(), r.version))
+            .collect();
+        assert_eq!(reads, [("a", Some(AT)), ("b", None)]);
+    }
+}

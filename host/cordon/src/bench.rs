@@ -1,0 +1,425 @@
+//! `cordon bench`: what transactions, queries and contract calls cost on this machine, beside what
+//! the protocol's cryptography alone costs, measured in the same run. The last line is one JSON
+//! object.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use cordon_client::{Call, Client};
+use cordon_execute::{Call as ContractCall, Phase, Profile, Runtime};
+use cordon_identity::SigningKey;
+use cordon_types::{
+    Caller, ContractId, HistoryEntry, Snapshot, StateError, TxId, Version, VersionedValue,
+};
+use serde_json::{Value, json};
+
+use crate::load::{self, Kind, Measured};
+use crate::network::Network;
+use crate::output::Output;
+use crate::provision::provision;
+use crate::scratch::{Scratch, free_ports};
+use crate::{ledger, store};
+
+const CHANNEL: &str = "providers";
+/// Clock ticks per second of `/proc/<pid>/stat`; a constant of Linux's interface to programs.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// What to measure.
+#[derive(Args)]
+pub(crate) struct BenchArgs {
+    /// The network file.
+    #[arg(long, default_value = "policies/town.toml", value_name = "FILE")]
+    network: PathBuf,
+    /// Seconds per measurement.
+    #[arg(long, default_value_t = 8, value_name = "SECONDS")]
+    seconds: u64,
+}
+
+pub(crate) async fn bench(args: &BenchArgs, output: &Output) -> Result<()> {
+    let (network, _) = Network::read(&args.network)?;
+    let component = network
+        .channels
+        .iter()
+        .flat_map(|channel| &channel.contracts)
+        .find(|contract| contract.name == "emr")
+        .context("the network has no contract emr")?
+        .component
+        .clone();
+    output.note("contract call (emr CreateEmr, JSON in and out, fresh instance), µs");
+    let calls = contract_calls(&component)?;
+    output.note(&format!("  {calls}"));
+    output.note("cryptography of one transaction, µs");
+    let crypto = crypto_bound()?;
+    output.note(&format!("  {crypto}"));
+
+    let scratch = Scratch::new("bench")?;
+    let servers = Servers::start(&args.network, &scratch)?;
+    let client = store::client(scratch.path(), "hospital", "hc1", CHANNEL)?;
+    let time = Duration::from_secs(args.seconds);
+    // Caches are filled and connections made before anything is measured.
+    load::run(
+        &vec![client.clone(); 8],
+        Kind::Commit,
+        Duration::from_secs(1),
+        |n| load::create_emr("warm", n),
+    )
+    .await?;
+
+    let mut rows = Vec::new();
+    output.note("network: two hosts and the ordering in two processes, AND policy, TLS; clients in this process");
+    output.note("  work      clients   per second   p50 ms   p95 ms   p99 ms   server CPU ms   client CPU ms   bytes on disk   resident MB");
+    for clients in [1, 16, 64, 256] {
+        let run = format!("c{clients}");
+        let call = move |n| load::create_emr(&run, n);
+        rows.push(
+            measure(
+                &servers,
+                &client,
+                "create",
+                clients,
+                Kind::Commit,
+                time,
+                call,
+            )
+            .await?,
+        );
+        print_row(output, rows.last());
+    }
+    let patient = "c64-00000000";
+    let note = json!({ "patientId": patient, "area": "Cardiology", "diagnosis": "x".repeat(300) });
+    let note = note.to_string();
+    let call = move |_| Call::new("emr", "Physician:AddEmrNote", &[&note]);
+    let physician = store::client(scratch.path(), "hospital", "py1", CHANNEL)?;
+    rows.push(
+        measure(
+            &servers,
+            &physician,
+            "add note",
+            64,
+            Kind::Commit,
+            time,
+            call,
+        )
+        .await?,
+    );
+    print_row(output, rows.last());
+    for clients in [1, 64] {
+        let call = |_| {
+            Call::new(
+                "emr",
+                "HealthCenter:CheckIsPatientRegistered",
+                &["c64-00000000"],
+            )
+        };
+        rows.push(
+            measure(
+                &servers,
+                &client,
+                "read",
+                clients,
+                Kind::Evaluate,
+                time,
+                call,
+            )
+            .await?,
+        );
+        print_row(output, rows.last());
+    }
+    let hospital = ledger::info(&client, CHANNEL).await?;
+    let clinic = store::client(scratch.path(), "clinic", "hc2", CHANNEL)?;
+    let mut other = ledger::info(&clinic, CHANNEL).await?;
+    while other.height < hospital.height {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        other = ledger::info(&clinic, CHANNEL).await?;
+    }
+    ensure!(hospital == other, "the hosts' ledgers differ");
+    drop(servers);
+    println!(
+        "{}",
+        json!({ "contract_call_us": calls, "crypto_us": crypto, "network": rows })
+    );
+    Ok(())
+}
+
+fn print_row(output: &Output, row: Option<&Value>) {
+    let Some(row) = row else { return };
+    let number = |field: &str| row[field].as_f64().unwrap_or_default();
+    output.note(&format!(
+        "  {:<9} {:>7} {:>12.0} {:>8.1} {:>8.1} {:>8.1} {:>15.2} {:>15.2} {:>15.0} {:>13.0}",
+        row["work"].as_str().unwrap_or_default(),
+        number("clients"),
+        number("per_second"),
+        number("p50_ms"),
+        number("p95_ms"),
+        number("p99_ms"),
+        number("server_cpu_ms"),
+        number("client_cpu_ms"),
+        number("disk_bytes"),
+        number("resident_mb"),
+    ));
+}
+
+async fn measure(
+    servers: &Servers,
+    client: &Client,
+    work: &str,
+    clients: usize,
+    kind: Kind,
+    time: Duration,
+    call: impl Fn(u64) -> Call + Send + Sync + 'static,
+) -> Result<Value> {
+    let before = (
+        servers.cpu_seconds()?,
+        cpu_seconds("self")?,
+        servers.disk_bytes()?,
+    );
+    let measured: Measured = load::run(&vec![client.clone(); clients], kind, time, call).await?;
+    let per_call = |seconds: f64| seconds * 1_000.0 / measured.calls as f64;
+    let server = per_call(servers.cpu_seconds()? - before.0);
+    let own = per_call(cpu_seconds("self")? - before.1);
+    let disk = servers.disk_bytes()?.saturating_sub(before.2) as f64 / measured.calls as f64;
+    let mut row = serde_json::to_value(&measured)?;
+    row["work"] = json!(work);
+    row["server_cpu_ms"] = json!(server);
+    row["client_cpu_ms"] = json!(own);
+    row["disk_bytes"] = json!(disk);
+    row["resident_mb"] = json!(servers.resident_bytes()? as f64 / 1e6);
+    Ok(row)
+}
+
+/// The hosts, each in its own process.
+struct Servers {
+    hosts: Vec<Child>,
+    dir: PathBuf,
+}
+
+impl Servers {
+    fn start(network_file: &Path, scratch: &Scratch) -> Result<Self> {
+        let (mut network, text) = Network::read(network_file)?;
+        network.move_ports(free_ports(network.organizations.len())?)?;
+        let provisioned = provision(&network, &text, scratch.path())?;
+        let binary = std::env::current_exe()?;
+        let mut servers = Self {
+            hosts: Vec::new(),
+            dir: scratch.path().to_owned(),
+        };
+        for config in &provisioned.hosts {
+            let child = Command::new(&binary)
+                .args(["host", "run", "--config"])
+                .arg(config)
+                .stdout(Stdio::piped())
+                .spawn()?;
+            servers.hosts.push(child);
+        }
+        for host in &mut servers.hosts {
+            let stdout = host.stdout.take().context("piped")?;
+            let mut line = String::new();
+            std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)?;
+            ensure!(line.starts_with("ready"), "a host did not start");
+        }
+        Ok(servers)
+    }
+
+    fn cpu_seconds(&self) -> Result<f64> {
+        self.hosts
+            .iter()
+            .map(|host| cpu_seconds(&host.id().to_string()))
+            .sum()
+    }
+
+    fn resident_bytes(&self) -> Result<u64> {
+        self.hosts
+            .iter()
+            .map(|host| {
+                let status = std::fs::read_to_string(format!("/proc/{}/status", host.id()))?;
+                let kilobytes = status
+                    .lines()
+                    .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next())
+                    .context("no VmRSS")?;
+                Ok(kilobytes.parse::<u64>()? * 1024)
+            })
+            .sum()
+    }
+
+    /// Bytes that the hosts' files take on disk, ordering log included.
+    fn disk_bytes(&self) -> Result<u64> {
+        fn of(path: &Path) -> std::io::Result<u64> {
+            use std::os::unix::fs::MetadataExt as _;
+            let mut sum = 0;
+            for entry in std::fs::read_dir(path)? {
+                let entry = entry?;
+                // Files come and go while the hosts run.
+                let Ok(metadata) = entry.metadata() else {
+                    continue;
+                };
+                sum += if metadata.is_dir() {
+                    of(&entry.path())?
+                } else {
+                    metadata.len().min(metadata.blocks() * 512)
+                };
+            }
+            Ok(sum)
+        }
+        Ok(of(&self.dir.join("hosts"))?)
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for host in &mut self.hosts {
+            let _ = host.kill();
+            let _ = host.wait();
+        }
+    }
+}
+
+/// User and system time of a process.
+fn cpu_seconds(pid: &str) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name in parentheses may hold anything; fields are counted after it.
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let ticks = |index: usize| -> Result<f64> {
+        Ok(fields.get(index).context("short stat")?.parse::<f64>()?)
+    };
+    Ok((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)
+}
+
+/// Signatures and verifications of one transaction with two endorsing and committing hosts: the
+/// proposal on both hosts, the gateway's look at the other endorsement, the transaction at the
+/// gateway and on the other host with the endorsement it did not make, and the request for the
+/// commit status. A host never verifies again what it has verified or signed itself; the plain
+/// protocol would verify nine times.
+fn crypto_bound() -> Result<Value> {
+    const ROUNDS: u32 = 2_000;
+    const VERIFICATIONS: f64 = 7.0;
+    const VERIFICATIONS_PLAIN: f64 = 9.0;
+    const SIGNATURES: f64 = 2.0;
+    let key = SigningKey::generate()?;
+    let public = key.public_key()?;
+    let message = [7; 1024];
+    let signature = key.sign(&message)?;
+    let cost = |work: &dyn Fn() -> Result<()>| -> Result<f64> {
+        let started = Instant::now();
+        for _ in 0..ROUNDS {
+            work()?;
+        }
+        Ok(started.elapsed().as_secs_f64() * 1e6 / f64::from(ROUNDS))
+    };
+    let sign = cost(&|| Ok(drop(key.sign(&message)?)))?;
+    let verify = cost(&|| Ok(public.verify(&message, &signature)?))?;
+    Ok(json!({
+        "sign": round(sign),
+        "verify": round(verify),
+        "bound_per_transaction": round(SIGNATURES * sign + VERIFICATIONS * verify),
+        "plain_protocol_per_transaction": round(SIGNATURES * sign + VERIFICATIONS_PLAIN * verify),
+    }))
+}
+
+fn round(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+/// Calls of the contract alone, on a state without records.
+fn contract_calls(component: &Path) -> Result<Value> {
+    const CALLS: u32 = 5_000;
+    let bytes = std::fs::read(component).with_context(|| {
+        format!(
+            "cannot read {}: build it with `make contracts`",
+            component.display()
+        )
+    })?;
+    let runtime = Runtime::new(Profile::default())?;
+    let contract = runtime.compile(&bytes)?;
+    let caller = Arc::new(Caller {
+        msp_id: "HospitalMSP".parse()?,
+        subject: "CN=hc1,OU=client".to_owned(),
+        unique_id: "eDUwOTo6Q049aGMx".to_owned(),
+        enrollment_id: "hc1".to_owned(),
+        attributes: BTreeMap::from([("userRole".to_owned(), "healthcenter".to_owned())]),
+    });
+    let args = load::create_emr("bench", 1).args;
+    let mut phases: BTreeMap<Phase, Duration> = BTreeMap::new();
+    let mut total = Duration::ZERO;
+    for round in 0..2 * CALLS {
+        let call = ContractCall {
+            channel: CHANNEL.parse()?,
+            contract: "emr".parse()?,
+            tx_id: TxId::from_bytes([1; 32]),
+            timestamp: (1_700_000_000, 0),
+            caller: Arc::clone(&caller),
+            transient: BTreeMap::new(),
+            args: &args,
+            snapshot: Box::new(NoRecords),
+        };
+        let started = Instant::now();
+        let mut last = started;
+        let outcome = contract.call_observed(call, |phase| {
+            let now = Instant::now();
+            // The first half warms caches and the instance pool.
+            if round >= CALLS {
+                *phases.entry(phase).or_default() += now - last;
+            }
+            last = now;
+        })?;
+        if round >= CALLS {
+            total += started.elapsed();
+        }
+        ensure!(
+            outcome.response.status == 200,
+            "the call was refused: {:?}",
+            outcome.response
+        );
+    }
+    let micros = |time: Duration| round(time.as_secs_f64() * 1e6 / f64::from(CALLS));
+    let of = |phase| micros(phases.get(&phase).copied().unwrap_or_default());
+    Ok(json!({
+        "total": micros(total),
+        "arguments": of(Phase::Arguments),
+        "instantiate": of(Phase::Instantiate),
+        "guest": of(Phase::Guest),
+        "result": of(Phase::Result),
+    }))
+}
+
+/// A state without records.
+struct NoRecords;
+
+impl Snapshot for NoRecords {
+    fn height(&self) -> u64 {
+        1
+    }
+
+    fn get(&self, _: &ContractId, _: &str) -> Result<Option<VersionedValue>, StateError> {
+        Ok(None)
+    }
+
+    fn scan(
+        &self,
+        _: &ContractId,
+        _: &str,
+        _: &str,
+        _: usize,
+    ) -> Result<Vec<(String, VersionedValue)>, StateError> {
+        Ok(Vec::new())
+    }
+
+    fn history(
+        &self,
+        _: &ContractId,
+        _: &str,
+        _: Option<Version>,
+        _: usize,
+    ) -> Result<Vec<HistoryEntry>, StateError> {
+        Ok(Vec::new())
+    }
+}
