@@ -58,8 +58,8 @@ export class Network {
   }
 
   /** Stops the hosts as ctrl-C does, and returns the exit code and what they printed. */
-  async stop() {
-    for (const client of [...this.#open]) client.close();
+  async stop({ closeClients = true } = {}) {
+    if (closeClients) for (const client of [...this.#open]) client.close();
     const exited = this.#process.exitCode ?? this.#process.signalCode;
     if (exited === null) {
       const exit = once(this.#process, 'exit');
@@ -82,10 +82,11 @@ export class Network {
     return JSON.parse(readFileSync(join(this.dir, `connections/${organization}.json`)));
   }
 
-  /** A gRPC connection to an organisation's host. */
-  grpc(organization) {
-    const { endpoint, serverName, tlsCACertPath } = this.connection(organization);
-    return new Client(endpoint, credentials.createSsl(readFileSync(join(this.dir, tlsCACertPath))), {
+  /** A gRPC connection to an organisation's host, trusting the TLS authority of `authority`. */
+  grpc(organization, { authority = organization } = {}) {
+    const { endpoint, serverName } = this.connection(organization);
+    const trusted = readFileSync(join(this.dir, this.connection(authority).tlsCACertPath));
+    return new Client(endpoint, credentials.createSsl(trusted), {
       'grpc.ssl_target_name_override': serverName,
     });
   }

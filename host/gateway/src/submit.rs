@@ -48,6 +48,11 @@ pub(crate) async fn submit(
     let channel = host
         .channel(id)
         .ok_or_else(|| Failure::ChannelUnknown(id.to_owned()))?;
+    if let Some(reason) = channel.stopped() {
+        // This host could neither tell the verdict nor be sure that it is the right log.
+        let text = format!("channel {id} has stopped on this host: {reason}");
+        return Err(Failure::Stopped(host.detail(text)));
+    }
     channel
         .membership()
         .verify(

@@ -9,7 +9,7 @@ use crate::format::{
     RECORD_BYTES_MAX, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES, Seal, segment_file,
 };
 use crate::scan::{TornTail, scan};
-use crate::{JournalError, Location, RECORD_HEADER_BYTES, Reader};
+use crate::{Damage, JournalError, Location, RECORD_HEADER_BYTES, Reader};
 
 /// Parts up to this size are gathered, so that a record of many parts is one write.
 const GATHER_BYTES: usize = 256 << 10;
@@ -20,12 +20,17 @@ pub struct Options {
     /// A segment that would grow beyond this many bytes is closed and the next one begun; a longer
     /// record has a segment of its own. At most [`SEGMENT_BYTES_MAX`], more is taken as that.
     pub segment_bytes: u64,
+    /// Whether a last record that is there in its full length, but with content that does not fit,
+    /// is an error. It is rather damaged than unfinished and may have been acknowledged; an owner
+    /// that can get it again from elsewhere lets it be cut off.
+    pub keep_full_length: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             segment_bytes: 64 << 20,
+            keep_full_length: false,
         }
     }
 }
@@ -80,7 +85,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::Locked`] when it is open elsewhere, [`JournalError::Damaged`] for damage that
-    /// is not a torn tail, [`JournalError::UnknownVersion`], [`JournalError::Io`].
+    /// is not a torn tail (see also [`Options::keep_full_length`]), [`JournalError::UnknownVersion`], [`JournalError::Io`].
     pub fn open(dir: &Path, options: Options) -> Result<(Self, Opened), JournalError> {
         create_dir(dir)?;
         let lock = lock(dir)?;
@@ -89,6 +94,14 @@ impl Journal {
             return Err(at.into());
         }
         if let Some(tail) = &found.torn {
+            if tail.full_length && options.keep_full_length {
+                return Err(JournalError::Damaged {
+                    file: tail.file.clone(),
+                    offset: tail.offset,
+                    record: Some(found.records.len() as u64),
+                    damage: Damage::RecordBody,
+                });
+            }
             tracing::warn!(file = %tail.file.display(), offset = tail.offset, bytes = tail.bytes,
                 full_length = tail.full_length, "cut off the torn tail of a journal");
         }

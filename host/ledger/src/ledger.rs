@@ -143,6 +143,8 @@ impl Ledger {
     pub fn open(dir: &Path, options: Options) -> Result<(Self, OpenReport), LedgerError> {
         let journal_options = cordon_journal::Options {
             segment_bytes: options.segment_bytes,
+            // The ordering log still has what the last block was made of.
+            keep_full_length: false,
         };
         let (journal, opened) =
             Journal::open(&blocks_dir(dir), journal_options).map_err(|error| match &error {

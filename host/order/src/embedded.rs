@@ -60,7 +60,8 @@ pub struct EmbeddedLog {
 }
 
 impl EmbeddedLog {
-    /// Opens or creates the log in `dir`. Returns what was cut off its end, if the process or the
+    /// Opens or creates the log in `dir`. A last record that is complete but damaged is not cut off:
+    /// hosts may have read it, and its place must not go to another. Returns what was cut off its end, if the process or the
     /// machine had stopped in the middle of a write: such a record was never acknowledged.
     ///
     /// # Errors
@@ -70,6 +71,7 @@ impl EmbeddedLog {
             dir,
             Options {
                 segment_bytes: SEGMENT_BYTES,
+                keep_full_length: true,
             },
         )
         .map_err(storage)?;

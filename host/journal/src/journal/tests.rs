@@ -4,7 +4,13 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 fn open(dir: &Path, segment_bytes: u64) -> Result<(Journal, Opened), JournalError> {
-    Journal::open(dir, Options { segment_bytes })
+    Journal::open(
+        dir,
+        Options {
+            segment_bytes,
+            ..Options::default()
+        },
+    )
 }
 
 /// A journal holding `records`; the locations.
