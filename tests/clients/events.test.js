@@ -223,7 +223,6 @@ test('filtered blocks tell verdicts and event names, and no contents', async () 
     assert.equal(names.get(transactionId), eventName);
   }
   assert.equal(verdicts.get(lost.transactionId), peer.TxValidationCode.MVCC_READ_CONFLICT);
-  assert.equal(names.get(lost.transactionId), undefined);
 });
 
 test('blocks with private data are the same blocks', async () => {

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { status } from '@grpc/grpc-js';
-import { CommitStatusError, EndorseError, GatewayError, signers } from '@hyperledger/fabric-gateway';
+import {
+  CommitStatusError,
+  EndorseError,
+  GatewayError,
+  StatusCode,
+  signers,
+} from '@hyperledger/fabric-gateway';
+import { common, gateway, peer } from '@hyperledger/fabric-protos';
 
 import { text } from './network.js';
 import { failure, height, newId, note, patient, register, take, town } from './town.js';
@@ -280,3 +287,72 @@ test('a stream cannot begin beyond the next block', async () => {
   const blocks = await failure(take(await hospital.network.getBlockEvents({ startBlock }), 1));
   assert.match(blocks.message, /status response: 404/);
 });
+
+test('a transaction that is changed after its endorsement takes no effect', async () => {
+  const { gateway: offline, emr } = network.connect('hospital/hc1', { offline: true });
+  const sign = signers.newPrivateKeySigner(network.identity('hospital/hc1').key);
+  for (const [what, change, code] of [
+    ['nothing', () => {}, StatusCode.VALID],
+    [
+      'an endorsement is missing',
+      ({ action }) => action.setEndorsementsList(action.getEndorsementsList().slice(1)),
+      StatusCode.ENDORSEMENT_POLICY_FAILURE,
+    ],
+    [
+      'an endorsement is there twice instead',
+      ({ action }) => action.setEndorsementsList(Array(2).fill(action.getEndorsementsList()[0])),
+      StatusCode.ENDORSEMENT_POLICY_FAILURE,
+    ],
+    [
+      'what is written is another thing',
+      ({ action }) => {
+        const response = peer.ProposalResponsePayload.deserializeBinary(action.getProposalResponsePayload_asU8());
+        const effect = peer.ChaincodeAction.deserializeBinary(response.getExtension_asU8());
+        const results = Buffer.from(effect.getResults_asU8()).toString('latin1').replaceAll('Ada', 'Eve');
+        effect.setResults(Buffer.from(results, 'latin1'));
+        response.setExtension$(effect.serializeBinary());
+        action.setProposalResponsePayload(response.serializeBinary());
+      },
+      StatusCode.ENDORSEMENT_POLICY_FAILURE,
+    ],
+    [
+      'the arguments are others',
+      ({ payload }) => {
+        const input = Buffer.from(payload.getChaincodeProposalPayload_asU8()).toString('latin1');
+        payload.setChaincodeProposalPayload(Buffer.from(input.replaceAll('Ada', 'Eve'), 'latin1'));
+      },
+      StatusCode.BAD_RESPONSE_PAYLOAD,
+    ],
+  ]) {
+    const id = newId();
+    const proposal = emr('HealthCenter').newProposal('CreateEmr', { arguments: [patient(id)] });
+    const endorsed = await offline
+      .newSignedProposal(proposal.getBytes(), await sign(proposal.getDigest()))
+      .endorse();
+    const changed = offline.newTransaction(edit(endorsed.getBytes(), change));
+    const commit = await offline
+      .newSignedTransaction(changed.getBytes(), await sign(changed.getDigest()))
+      .submit();
+    const { code: found } = await offline
+      .newSignedCommit(commit.getBytes(), await sign(commit.getDigest()))
+      .getStatus();
+    assert.equal(found, code, what);
+    const registered = await healthCenter.evaluateTransaction('CheckIsPatientRegistered', id);
+    assert.equal(text(registered), `${code === StatusCode.VALID}`, what);
+  }
+});
+
+/** A prepared transaction in which `change` has changed what was endorsed. */
+function edit(bytes, change) {
+  const prepared = gateway.PreparedTransaction.deserializeBinary(bytes);
+  const envelope = prepared.getEnvelope();
+  const whole = common.Payload.deserializeBinary(envelope.getPayload_asU8());
+  const transaction = peer.Transaction.deserializeBinary(whole.getData_asU8());
+  const [only] = transaction.getActionsList();
+  const payload = peer.ChaincodeActionPayload.deserializeBinary(only.getPayload_asU8());
+  change({ payload, action: payload.getAction() });
+  only.setPayload(payload.serializeBinary());
+  whole.setData(transaction.serializeBinary());
+  envelope.setPayload(whole.serializeBinary());
+  return prepared.serializeBinary();
+}

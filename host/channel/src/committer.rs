@@ -15,7 +15,6 @@ use futures::StreamExt as _;
 
 use crate::channel::Channel;
 use crate::commits::Committed;
-use crate::config::ConfigError;
 use crate::error::ChannelError;
 use crate::verifier::Verifier;
 
@@ -201,7 +200,7 @@ impl Follower {
             Position::from_bytes(&info.consenter_metadata).ok_or(ChannelError::NoPosition {
                 number: info.height - 1,
             })?;
-        let limits = channel.config.limits().map_err(ConfigError::from)?;
+        let limits = channel.config.limits()?;
         Ok(Self {
             chain: Chain::after(position),
             cutter: Cutter::new(limits, info.height, position),

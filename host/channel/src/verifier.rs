@@ -57,11 +57,12 @@ fn refusal(error: &IdentityError) -> IdentityRefusal {
             IdentityRefusal::OutsideValidity
         }
         IdentityError::Revoked { .. } => IdentityRefusal::Revoked,
-        IdentityError::HighS | IdentityError::BadSignature => IdentityRefusal::WrongSignature,
         IdentityError::Malformed {
             what: "creator", ..
         } => IdentityRefusal::Undecodable,
-        IdentityError::Malformed {
+        IdentityError::HighS
+        | IdentityError::BadSignature
+        | IdentityError::Malformed {
             what: "signature", ..
         } => IdentityRefusal::WrongSignature,
         _ => IdentityRefusal::NotTrusted,

@@ -47,7 +47,7 @@ async fn tell(scratch: &Scratch, args: &DemoArgs, output: &Output) -> Result<Val
     let mut story = Story {
         dir: scratch.path().to_owned(),
         step: 0,
-        output: *output,
+        output: output.clone(),
     };
     output.note("MANAGING AN EMR\n");
 

@@ -79,13 +79,13 @@ impl OrganizationDir {
             )?;
             write_secret(&folder.join("priv_sk"), &authority.key().to_pkcs8_pem()?)?;
         }
-        self.write_msp(&self.0.join("msp"), &ca, &tls_ca)?;
+        write_msp(&self.0.join("msp"), &ca, &tls_ca)?;
         let host = User {
             name: format!("host.{name}"),
             role: "peer".to_owned(),
             attributes: std::collections::BTreeMap::new(),
         };
-        self.issue(&self.host(), &host, "server", (&ca, &tls_ca), short)?;
+        Self::issue(&self.host(), &host, "server", (&ca, &tls_ca), short)?;
         for user in &organization.users {
             let mut user = user.clone();
             for (attribute, value) in [
@@ -94,7 +94,7 @@ impl OrganizationDir {
             ] {
                 user.attributes.entry(attribute.to_owned()).or_insert(value);
             }
-            self.issue(
+            Self::issue(
                 &self.user(&user.name),
                 &user,
                 "client",
@@ -106,7 +106,6 @@ impl OrganizationDir {
     }
 
     fn issue(
-        &self,
         folder: &Path,
         user: &User,
         tls_name: &str,
@@ -123,7 +122,7 @@ impl OrganizationDir {
         };
         let certificate = ca.issue(&request, &key.public_key()?)?;
         let msp = folder.join("msp");
-        self.write_msp(&msp, ca, tls_ca)?;
+        write_msp(&msp, ca, tls_ca)?;
         write(
             &msp.join(format!("signcerts/{}-cert.pem", user.name)),
             &certificate.to_pem()?,
@@ -153,35 +152,30 @@ impl OrganizationDir {
         write(&tls.join(format!("{tls_name}.crt")), &certificate.to_pem()?)?;
         write_secret(&tls.join(format!("{tls_name}.key")), &key.to_pkcs8_pem()?)
     }
+}
 
-    /// What every MSP folder holds: authorities, and which organisational unit is which role.
-    fn write_msp(
-        &self,
-        msp: &Path,
-        ca: &CertificateAuthority,
-        tls_ca: &CertificateAuthority,
-    ) -> Result<()> {
-        write(
-            &msp.join("cacerts/ca-cert.pem"),
-            &ca.certificate().to_pem()?,
-        )?;
-        write(
-            &msp.join("tlscacerts/tlsca-cert.pem"),
-            &tls_ca.certificate().to_pem()?,
-        )?;
-        let mut config = "NodeOUs:\n  Enable: true\n".to_owned();
-        for (key, unit) in [
-            ("Client", "client"),
-            ("Peer", "peer"),
-            ("Admin", "admin"),
-            ("Orderer", "orderer"),
-        ] {
-            config += &format!(
-                "  {key}OUIdentifier:\n    Certificate: cacerts/ca-cert.pem\n    OrganizationalUnitIdentifier: {unit}\n"
-            );
-        }
-        write(&msp.join("config.yaml"), &config)
+/// What every MSP folder holds: authorities, and which organisational unit is which role.
+fn write_msp(msp: &Path, ca: &CertificateAuthority, tls_ca: &CertificateAuthority) -> Result<()> {
+    write(
+        &msp.join("cacerts/ca-cert.pem"),
+        &ca.certificate().to_pem()?,
+    )?;
+    write(
+        &msp.join("tlscacerts/tlsca-cert.pem"),
+        &tls_ca.certificate().to_pem()?,
+    )?;
+    let mut config = "NodeOUs:\n  Enable: true\n".to_owned();
+    for (key, unit) in [
+        ("Client", "client"),
+        ("Peer", "peer"),
+        ("Admin", "admin"),
+        ("Orderer", "orderer"),
+    ] {
+        config += &format!(
+            "  {key}OUIdentifier:\n    Certificate: cacerts/ca-cert.pem\n    OrganizationalUnitIdentifier: {unit}\n"
+        );
     }
+    write(&msp.join("config.yaml"), &config)
 }
 
 /// The signing identity in an MSP folder.

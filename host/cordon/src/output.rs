@@ -10,7 +10,7 @@ use tonic::Code;
 const UNREACHABLE: u8 = 3;
 
 /// Text or JSON.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Output {
     json: bool,
 }
@@ -21,7 +21,7 @@ impl Output {
     }
 
     /// Prints a result: `text` for people, `value` for programs.
-    pub(crate) fn result(self, text: &str, value: &Value) {
+    pub(crate) fn result(&self, text: &str, value: &Value) {
         if self.json {
             println!("{value}");
         } else {
@@ -30,14 +30,14 @@ impl Output {
     }
 
     /// Prints a line for people only.
-    pub(crate) fn note(self, text: &str) {
+    pub(crate) fn note(&self, text: &str) {
         if !self.json {
             println!("{text}");
         }
     }
 
     /// Prints an error, and returns its exit code.
-    pub(crate) fn error(self, error: &anyhow::Error) -> ExitCode {
+    pub(crate) fn error(&self, error: &anyhow::Error) -> ExitCode {
         let client = error.downcast_ref::<ClientError>();
         if self.json {
             eprintln!(

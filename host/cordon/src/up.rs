@@ -16,7 +16,7 @@ use crate::provision::{Provisioned, provision};
 use crate::store;
 
 /// A network that has not come up by then will not.
-const READY_MAX: Duration = Duration::from_secs(60);
+const READY_MAX: Duration = Duration::from_mins(1);
 const PROBE_PAUSE: Duration = Duration::from_millis(20);
 
 impl NetworkArgs {

@@ -59,6 +59,10 @@ fn charge<'a>(host: &'a mut Host<'_>, bytes: usize) -> Result<&'a mut CallState>
     Ok(host.data_mut())
 }
 
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "every caller answers with this type"
+)]
 fn invalid<T>(text: String) -> Answer<T> {
     Ok((Err(types::Error::Invalid(text)),))
 }

@@ -485,7 +485,6 @@ pub(crate) fn write(shape: &Shape, value: &Val, out: &mut String) {
                 .and_then(|(_, shape)| shape.as_ref());
             tagged(out, name, shape, payload.as_deref());
         }
-        (Shape::Option(_), Val::Option(None)) => out.push_str("null"),
         (Shape::Option(shape), Val::Option(Some(value))) => {
             if let Shape::Option(_) = **shape {
                 tagged(out, "some", Some(shape), Some(value));
@@ -509,8 +508,8 @@ pub(crate) fn write(shape: &Shape, value: &Val, out: &mut String) {
             }
             out.push(']');
         }
-        // The engine hands out values of the type it declared, so this is not reached; null keeps
-        // the output well-formed.
+        // An absent option. The engine hands out values of the type it declared, so nothing else
+        // comes here; null keeps the output well-formed.
         _ => out.push_str("null"),
     }
 }

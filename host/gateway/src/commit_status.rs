@@ -38,24 +38,20 @@ pub(crate) async fn commit_status(
         .ledger()
         .transaction(&tx_id)
         .map_err(|error| host.broken(&error))?;
-    let committed = match found {
-        Some(found) => Committed {
+    let committed = if let Some(found) = found {
+        Committed {
             block: found.block,
             code: found.code,
-        },
-        None => tokio::select! {
+        }
+    } else {
+        tokio::select! {
             committed = waiting => committed.map_err(|_| Failure::ShuttingDown)?,
             () = host.shutting_down() => return Err(Failure::ShuttingDown),
-            reason = stopped(channel) => return Err(Failure::Stopped(host.detail(reason))),
-        },
+            reason = channel.stopping() => return Err(Failure::Stopped(host.detail(reason))),
+        }
     };
     Ok(CommitStatusResponse {
         result: i32::from(committed.code as u8),
         block_number: committed.block,
     })
-}
-
-/// Resolves when the channel stops on this host, with the reason.
-async fn stopped(channel: &cordon_channel::Channel) -> String {
-    channel.stopping().await
 }

@@ -144,7 +144,7 @@ fn range(channel: &Channel, info: &SeekInfo) -> Result<(u64, u64), Outcome> {
     let kind = |position: &Option<SeekPosition>| {
         position
             .as_ref()
-            .and_then(|position| position.r#type.clone())
+            .and_then(|position| position.r#type)
             .ok_or(Outcome::BadRequest)
     };
     let (start_kind, stop_kind) = (kind(&info.start)?, kind(&info.stop)?);

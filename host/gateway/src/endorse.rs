@@ -135,7 +135,7 @@ fn plan<'a>(
     } else {
         named.to_vec()
     };
-    let mut others = usable.iter().copied().collect::<Vec<_>>();
+    let mut others = usable.clone();
     let mut this = true;
     let mut endorsers = Vec::with_capacity(set.len());
     for msp_id in set {

@@ -31,21 +31,21 @@ async fn arguments() {
             "unknown function",
             &hc1,
             &["HealthCenter:DeleteEmr", "pa1"],
-            400,
+            404,
             "there is no function HealthCenter:DeleteEmr; there are HealthCenter:CheckIsPatientRegistered, HealthCenter:CreateEmr, Patient:GetEmrByPatientId, Patient:GetMedicalVisitsCount, Patient:GetOwnEmr, Physician:AddEmrNote, Physician:GetEmrByPatientId, Physician:ReadEmr",
         ),
         (
             "unknown interface",
             &hc1,
             &["Insurance:CreateEmr", "pa1"],
-            400,
+            404,
             "there is no function Insurance:CreateEmr; there are HealthCenter:CheckIsPatientRegistered, HealthCenter:CreateEmr, Patient:GetEmrByPatientId, Patient:GetMedicalVisitsCount, Patient:GetOwnEmr, Physician:AddEmrNote, Physician:GetEmrByPatientId, Physician:ReadEmr",
         ),
         (
             "function of two interfaces",
             &py1,
             &["GetEmrByPatientId", "pa1"],
-            400,
+            404,
             "several interfaces have a function GetEmrByPatientId: say which, as Interface:GetEmrByPatientId",
         ),
         (
@@ -59,7 +59,7 @@ async fn arguments() {
             "empty function",
             &hc1,
             &[""],
-            400,
+            404,
             "there is no function ; there are HealthCenter:CheckIsPatientRegistered, HealthCenter:CreateEmr, Patient:GetEmrByPatientId, Patient:GetMedicalVisitsCount, Patient:GetOwnEmr, Physician:AddEmrNote, Physician:GetEmrByPatientId, Physician:ReadEmr",
         ),
         (

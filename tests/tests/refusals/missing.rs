@@ -450,14 +450,14 @@ async fn missing_in_queries(table: &mut Table, raw: &Raw, hc1: &Signer) {
         let signature = hc1.sign(&request).unwrap();
         let request = SignedCommitStatusRequest { request, signature };
         let found = answer_of(within(raw.gateway.clone().commit_status(request)).await);
-        table.equal(&format!("{case}, commit status"), found, expected);
+        told(table, &format!("{case}, commit status"), found, expected);
     }
     let request = SignedCommitStatusRequest {
         request: encode(&status),
         signature: Bytes::new(),
     };
     let found = answer_of(within(raw.gateway.clone().commit_status(request)).await);
-    table.equal("signature, commit status", found, denied.clone());
+    told(table, "signature, commit status", found, denied.clone());
 
     let cases: Vec<(&str, Bytes, Answer)> = vec![
         ("request", Bytes::new(), invalid("the request is missing")),
@@ -511,12 +511,21 @@ async fn missing_in_queries(table: &mut Table, raw: &Raw, hc1: &Signer) {
         let signature = hc1.sign(&request).unwrap();
         let request = SignedChaincodeEventsRequest { request, signature };
         let found = answer_of(within(raw.gateway.clone().chaincode_events(request)).await);
-        table.equal(&format!("{case}, events"), found, expected);
+        told(table, &format!("{case}, events"), found, expected);
     }
     let request = SignedChaincodeEventsRequest {
         request: encode(&events),
         signature: Bytes::new(),
     };
     let found = answer_of(within(raw.gateway.clone().chaincode_events(request)).await);
-    table.equal("signature, events", found, denied.clone());
+    told(table, "signature, events", found, denied.clone());
+}
+
+/// Code and text; what the details may tell is `strangers`' matter.
+fn told(table: &mut Table, case: &str, found: Answer, expected: Answer) {
+    table.equal(
+        case,
+        (found.code, found.message),
+        (expected.code, expected.message),
+    );
 }
