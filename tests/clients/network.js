@@ -20,6 +20,9 @@ export const CORDON_BIN = resolve(
 export const TOWN = resolve(import.meta.dirname, '../../policies/town.toml');
 export const CHANNEL = 'providers';
 
+// Hosts must not outlive a program that is told to end: let it run its 'exit' listeners.
+process.once('SIGTERM', () => process.exit(143));
+
 /** A network that `cordon up` keeps running. */
 export class Network {
   #process;

@@ -98,6 +98,15 @@ test('text of every script and length arrives as it was sent', async () => {
   assert.equal(added.testResult, long);
 });
 
+test('what is committed can be built upon at once, whoever has to endorse', async () => {
+  for (let round = 0; round < 50; round++) {
+    const id = await register(healthCenter);
+    await physician.submitTransaction('AddEmrNote', note(id, 'first'));
+    const { notes } = json(await physician.evaluateTransaction('GetEmrByPatientId', id));
+    assert.deepEqual(notes.map(({ progress }) => progress), ['first']);
+  }
+});
+
 test('of two who open one record at the same moment, the second has a read conflict', async () => {
   const id = newId();
   const propose = () => healthCenter.newProposal('CreateEmr', { arguments: [patient(id)] });
@@ -202,6 +211,19 @@ test('a client may name who endorses, and the endorsement policy decides', async
     assert.equal(await registered(one, host), 'false');
     assert.equal(await registered(both, host), 'true');
   }
+});
+
+test('transient data is in no block', async () => {
+  const startBlock = await height(hospital);
+  const secret = newId();
+  const emr = await healthCenter.submit('CreateEmr', {
+    arguments: [patient(newId())],
+    transientData: { secret },
+  });
+  const [block] = await take(await hospital.network.getBlockEvents({ startBlock }), 1);
+  const bytes = Buffer.from(block.serializeBinary());
+  assert.ok(bytes.includes(json(emr).patientId));
+  assert.ok(!bytes.includes(secret));
 });
 
 test('every step can be signed away from the client', async () => {

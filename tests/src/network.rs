@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cordon_client::{Call, Client, Endpoint};
 use cordon_identity::{CertificateAuthority, Signer, SigningKey};
@@ -199,6 +200,13 @@ impl Network {
         process.line("ready in ")?;
         self.hosts.insert(organization.to_owned(), process);
         Ok(())
+    }
+
+    /// Starts a host and kills it a moment later, wherever it is by then.
+    pub fn start_and_kill(&self, organization: &str, moment: Duration) {
+        let mut process = self.spawn(organization);
+        std::thread::sleep(moment);
+        process.kill();
     }
 
     /// A host that runs.

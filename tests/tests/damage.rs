@@ -9,6 +9,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use cordon_client::Call;
 use cordon_tests::{CLINIC, HOSPITAL, Network, Standing, blocks, create_emr};
 
 const BLOCKS: &str = "channels/providers/blocks/00000000.seg";
@@ -94,7 +95,7 @@ fn refused(network: &mut Network, organization: &str, says: &[&str]) {
     assert!(!error.contains("panicked"), "{error}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unfinished_last_block_comes_again_from_ordering() {
     let (mut network, before) = stopped().await;
     for organization in [CLINIC, HOSPITAL] {
@@ -107,7 +108,7 @@ async fn an_unfinished_last_block_comes_again_from_ordering() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flipped_bit_in_the_last_block_is_repaired_from_ordering() {
     let (mut network, before) = stopped().await;
     for organization in [CLINIC, HOSPITAL] {
@@ -117,7 +118,7 @@ async fn a_flipped_bit_in_the_last_block_is_repaired_from_ordering() {
     as_before(&mut network, &before).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn blocks_lost_whole_come_again_from_ordering() {
     let (mut network, before) = stopped().await;
     let path = network.data(CLINIC, BLOCKS);
@@ -128,7 +129,7 @@ async fn blocks_lost_whole_come_again_from_ordering() {
     as_before(&mut network, &before).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flipped_bit_in_the_middle_is_refused_by_name() {
     let (mut network, before) = stopped().await;
     let path = network.data(CLINIC, BLOCKS);
@@ -164,7 +165,7 @@ async fn a_flipped_bit_in_the_middle_is_refused_by_name() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_or_damaged_state_is_rebuilt() {
     let (mut network, before) = stopped().await;
     for organization in [CLINIC, HOSPITAL] {
@@ -216,7 +217,7 @@ fn damage_all(dir: &Path) {
     assert!(damaged > 0, "{}", dir.display());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_ordering_log_is_refused_by_name() {
     let (mut network, before) = stopped().await;
     let path = network.data(HOSPITAL, LOG);
@@ -247,7 +248,7 @@ async fn a_damaged_ordering_log_is_refused_by_name() {
 }
 
 /// A log that has lost records which blocks were made of is another log: nobody follows it.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ordering_log_that_lost_its_end_is_not_followed() {
     let (mut network, _) = stopped().await;
     let path = network.data(HOSPITAL, LOG);
@@ -259,8 +260,9 @@ async fn an_ordering_log_that_lost_its_end_is_not_followed() {
     let mut table = cordon_tests::Table::new();
     for caller in ["hospital/hc1", "clinic/hc2"] {
         let client = network.client(caller);
+        let call = Call::new("emr", "HealthCenter:CheckIsPatientRegistered", &["pa0"]);
         let found = cordon_tests::eventually_async("the channel stops", async || {
-            let found = cordon_tests::answer_of(create_emr(&client, "another").await);
+            let found = cordon_tests::answer_of(client.evaluate(&call).await);
             (found.code != tonic::Code::Ok).then_some(found)
         })
         .await;
@@ -280,7 +282,7 @@ async fn an_ordering_log_that_lost_its_end_is_not_followed() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_data_directory_serves_one_process() {
     let mut network = Network::start().await;
     let before = network.settled().await;

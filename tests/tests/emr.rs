@@ -21,7 +21,7 @@ const UNKNOWN_PATIENT: &str =
 /// Stands in arguments and records, and must stand in no log.
 const SECRET: &str = "Annabelle-Unlogged";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn managing_an_emr() {
     let mut network = Network::start_logging("debug").await;
     the_story(&network).await;

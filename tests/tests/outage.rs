@@ -18,7 +18,7 @@ use tonic::Code;
 /// An answer about somebody who is away must not take longer: `peer.rs` waits 3 s for a connection.
 const TOLD_WITHIN: Duration = Duration::from_secs(10);
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_second_host_is_away() {
     let mut network = Network::start().await;
     let hc1 = network.client("hospital/hc1");
@@ -126,7 +126,7 @@ async fn the_second_host_is_away() {
     table.equal("the clinic catches up", network.settled().await, ahead);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_ordering_log_is_away() {
     let mut network = Network::start().await;
     let hc2 = network.client("clinic/hc2");
@@ -212,7 +212,7 @@ async fn the_ordering_log_is_away() {
 }
 
 /// Whoever waits for something from a host that ends is told, and not left waiting.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_ends_tells_those_who_wait() {
     let mut network = Network::start().await;
     let hc1 = network.client("hospital/hc1");

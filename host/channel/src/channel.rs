@@ -22,7 +22,7 @@ use crate::verifier;
 
 /// Memory for each channel's state cache. sled takes about twice that; larger caches measured no
 /// faster on records that fit the system's own file cache.
-const STATE_CACHE_BYTES: u64 = 64 << 20;
+pub const STATE_CACHE_BYTES: u64 = 64 << 20;
 
 /// The components that a host has: files named by their SHA-256 in one folder.
 #[derive(Clone)]

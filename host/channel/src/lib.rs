@@ -13,7 +13,7 @@ mod error;
 mod verifier;
 mod verify;
 
-pub use channel::{Channel, ComponentStore};
+pub use channel::{Channel, ComponentStore, STATE_CACHE_BYTES};
 pub use commits::{Commits, Committed};
 pub use config::{BatchConfig, ChannelConfig, ConfigError, ContractConfig, genesis_block};
 pub use error::ChannelError;

@@ -25,6 +25,8 @@ use crate::provision::provision;
 use crate::scratch::{Scratch, free_ports};
 use crate::{ledger, store};
 
+mod memory;
+
 const CHANNEL: &str = "providers";
 /// Clock ticks per second of `/proc/<pid>/stat`; a constant of Linux's interface to programs.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -38,9 +40,20 @@ pub(crate) struct BenchArgs {
     /// Seconds per measurement.
     #[arg(long, default_value_t = 8, value_name = "SECONDS")]
     seconds: u64,
+    /// Full blocks of updates for the measurement of memory; 0 leaves it out. 3,000 take some
+    /// minutes.
+    #[arg(long, default_value_t = 3_000, value_name = "COUNT")]
+    memory_blocks: u64,
+    /// Do the measurement of memory in this process and nothing else.
+    #[arg(long, hide = true)]
+    memory_only: bool,
 }
 
 pub(crate) async fn bench(args: &BenchArgs, output: &Output) -> Result<()> {
+    if args.memory_only {
+        println!("{}", memory::run(args.memory_blocks)?);
+        return Ok(());
+    }
     let (network, _) = Network::read(&args.network)?;
     let component = network
         .channels
@@ -139,11 +152,35 @@ pub(crate) async fn bench(args: &BenchArgs, output: &Output) -> Result<()> {
     }
     ensure!(hospital == other, "the hosts' ledgers differ");
     drop(servers);
-    println!(
-        "{}",
-        json!({ "contract_call_us": calls, "crypto_us": crypto, "network": rows })
-    );
+    let mut memory = Value::Null;
+    if args.memory_blocks > 0 {
+        output.note(&format!(
+            "memory: one ledger, {} blocks of 500 updates on 10,000 keys, in a process of its own",
+            args.memory_blocks
+        ));
+        memory = memory_of_child(args.memory_blocks)?;
+        output.note(&format!("  {memory}"));
+    }
+    let figures = json!({
+        "contract_call_us": calls, "crypto_us": crypto, "network": rows, "memory": memory,
+    });
+    println!("{figures}");
     Ok(())
+}
+
+/// A process of its own, so that nothing else is in what it has resident.
+fn memory_of_child(blocks: u64) -> Result<Value> {
+    let output = Command::new(std::env::current_exe()?)
+        .args([
+            "bench",
+            "--memory-only",
+            "--memory-blocks",
+            &blocks.to_string(),
+        ])
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(output.status.success(), "the measurement of memory failed");
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 fn print_row(output: &Output, row: Option<&Value>) {
@@ -235,14 +272,7 @@ impl Servers {
     fn resident_bytes(&self) -> Result<u64> {
         self.hosts
             .iter()
-            .map(|host| {
-                let status = std::fs::read_to_string(format!("/proc/{}/status", host.id()))?;
-                let kilobytes = status
-                    .lines()
-                    .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next())
-                    .context("no VmRSS")?;
-                Ok(kilobytes.parse::<u64>()? * 1024)
-            })
+            .map(|host| resident_bytes(&host.id().to_string()))
             .sum()
     }
 
@@ -278,8 +308,18 @@ impl Drop for Servers {
     }
 }
 
+/// Memory that a process has resident.
+pub(crate) fn resident_bytes(pid: &str) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let kilobytes = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next())
+        .context("no VmRSS")?;
+    Ok(kilobytes.parse::<u64>()? * 1024)
+}
+
 /// User and system time of a process.
-fn cpu_seconds(pid: &str) -> Result<f64> {
+pub(crate) fn cpu_seconds(pid: &str) -> Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name in parentheses may hold anything; fields are counted after it.
     let fields: Vec<&str> = stat

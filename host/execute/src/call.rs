@@ -14,6 +14,7 @@ use crate::contract::{Contract, Function};
 use crate::error::{GuestFault, HostError, LimitKind};
 use crate::host::CallState;
 use crate::json;
+use crate::metadata::GET_METADATA;
 use crate::simulation::Simulation;
 
 /// What is to be executed, for whom, on which state.
@@ -117,6 +118,9 @@ impl Contract {
     }
 
     fn run(&self, call: Call<'_>, mut observe: impl FnMut(Phase)) -> Result<Outcome, Stop> {
+        if call.args.first().is_some_and(|name| name == GET_METADATA) {
+            return Ok(self.describe());
+        }
         let (function, values) = self.prepare(call.args)?;
         observe(Phase::Arguments);
 
@@ -172,6 +176,21 @@ impl Contract {
             events,
             fuel,
         })
+    }
+
+    /// The answer to [`GET_METADATA`]; nothing runs.
+    fn describe(&self) -> Outcome {
+        let payload = Bytes::copy_from_slice(self.metadata().as_bytes());
+        Outcome {
+            response: Response {
+                status: status::OK,
+                message: String::new(),
+                payload,
+            },
+            rw_set: ReadWriteSet::default(),
+            events: Vec::new(),
+            fuel: 0,
+        }
     }
 
     /// Finds the function and reads its arguments; nothing runs before both are right.

@@ -10,6 +10,7 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
 use crate::error::InstallError;
 use crate::host::CallState;
+use crate::metadata::metadata;
 use crate::profile::Profile;
 use crate::shape::{Shape, pascal_case};
 
@@ -39,6 +40,7 @@ pub struct Contract {
     pub(crate) profile: Arc<Profile>,
     pub(crate) instance: InstancePre<CallState>,
     functions: Vec<Function>,
+    metadata: String,
     /// Every accepted name → index of the function; `None` when two interfaces share it.
     names: BTreeMap<String, Option<usize>>,
 }
@@ -95,6 +97,7 @@ impl Contract {
             profile: Arc::clone(profile),
             instance,
             names: names(&functions),
+            metadata: metadata(&functions, bytes),
             functions,
         })
     }
@@ -107,6 +110,12 @@ impl Contract {
     /// All functions, sorted by WIT name.
     pub fn functions(&self) -> &[Function] {
         &self.functions
+    }
+
+    /// What the contract says of itself, JSON: functions, parameters and answers as JSON schemas, with
+    /// the doc comments of its WIT where the component carries them.
+    pub fn metadata(&self) -> &str {
+        &self.metadata
     }
 
     /// The function that a client means by `name`: `HealthCenter:CreateEmr`,

@@ -18,6 +18,7 @@ mod contract;
 mod error;
 mod host;
 mod json;
+mod metadata;
 mod profile;
 mod runtime;
 mod shape;

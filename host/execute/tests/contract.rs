@@ -286,6 +286,43 @@ fn refusals_have_their_status_and_change_nothing() {
     }
 }
 
+#[test]
+fn a_contract_describes_itself_with_the_docs_of_its_wit() {
+    let contract = emr();
+    let outcome = call(
+        &contract,
+        "nobody",
+        "x",
+        &State::default(),
+        &["org.hyperledger.fabric:GetMetadata"],
+    );
+    let metadata: serde_json::Value = serde_json::from_slice(&outcome.response.payload).unwrap();
+    let transactions = metadata["contracts"]["HealthCenter"]["transactions"]
+        .as_array()
+        .unwrap();
+    let create = transactions
+        .iter()
+        .find(|t| t["name"] == "CreateEmr")
+        .unwrap();
+    assert!(
+        create["description"].as_str().unwrap().contains("record"),
+        "{create}"
+    );
+    let schema = &create["parameters"][0]["schema"];
+    assert_eq!(
+        schema["required"],
+        serde_json::json!(["patientId", "patientName", "patientBirthdate"])
+    );
+    assert_eq!(schema["additionalProperties"], false);
+    assert!(
+        schema["properties"]["patientId"]["description"].is_string(),
+        "{schema}"
+    );
+    assert_eq!(create["returns"]["properties"]["notes"]["type"], "array");
+    let note = &metadata["contracts"]["Physician"]["transactions"];
+    assert_eq!(note.as_array().unwrap().len(), 3);
+}
+
 /// A component with one core function under the exported name `run`.
 fn component(core: &str, imports: &str) -> Vec<u8> {
     let text = format!(

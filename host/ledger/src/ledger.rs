@@ -440,6 +440,4 @@ impl Ledger {
 }
 
 #[cfg(test)]
-mod measure;
-#[cfg(test)]
 mod tests;

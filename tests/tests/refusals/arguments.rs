@@ -9,7 +9,7 @@ use tonic::Code;
 use crate::{CREATE, ENDORSE, EVALUATE, plain, refused};
 
 /// The host reads arguments by the contract's own types, so most mistakes never reach the contract.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn arguments() {
     let network = Network::start().await;
     let hc1 = network.client("hospital/hc1");

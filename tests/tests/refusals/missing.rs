@@ -20,7 +20,7 @@ use tonic::Code;
 
 use crate::{CREATE, SUBMIT, changed, endorsed, plain, refused};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_part_that_is_missing() {
     let network = Network::start().await;
     let raw = network.raw(HOSPITAL);

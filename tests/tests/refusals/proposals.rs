@@ -41,7 +41,7 @@ pub(crate) async fn refuse_proposal(
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn proposals_of_whoever_is_not_who_they_say() {
     let network = Network::start().await;
     let raw = network.raw(HOSPITAL);

@@ -18,7 +18,7 @@ use crate::plain;
 
 /// Whether the channel exists, and why exactly a stranger is refused, is nobody else's business: all
 /// answers are the same, to the last byte (`WIRE.md` section 12).
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stranger_cannot_tell_whether_a_channel_exists() {
     let network = Network::start().await;
     let stranger = CertificateAuthority::create("ca.hospital", "hospital", valid_now()).unwrap();

@@ -27,7 +27,7 @@ fn change(change: impl FnOnce(&mut Envelope) + 'static) -> Change {
     Box::new(change)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transactions_that_are_not_what_was_endorsed() {
     let network = Network::start().await;
     let raw = network.raw(HOSPITAL);
@@ -414,7 +414,7 @@ fn is_of(endorsement: &protos::Endorsement, msp_id: &str) -> bool {
     identity.mspid == msp_id
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proposal_is_good_for_one_transaction() {
     let network = Network::start().await;
     let raw = network.raw(HOSPITAL);
