@@ -8,6 +8,10 @@ use cordon_identity::{CertificateAuthority, IssueRequest, Signer, SigningKey, Va
 use cordon_types::TxId;
 use cordon_wire::proposal::NewProposal;
 use cordon_wire::proto::common::{self, Envelope};
+use cordon_wire::proto::orderer::seek_position::Type as SeekType;
+use cordon_wire::proto::orderer::{
+    SeekInfo, SeekNewest, SeekNextCommit, SeekOldest, SeekPosition, SeekSpecified,
+};
 use cordon_wire::proto::{kvrwset, protos, rwset};
 use cordon_wire::{Message, encode};
 
@@ -257,4 +261,79 @@ pub fn valid_now() -> Validity {
         not_before: now() - 300,
         not_after: now() + 3600,
     }
+}
+
+/// What a seek envelope says; [`Seek::envelope`] signs it.
+#[derive(Clone)]
+pub struct Seek {
+    /// The channel header's type.
+    pub header_type: i32,
+    /// The channel.
+    pub channel: String,
+    /// The client's time; `None` leaves it out.
+    pub seconds: Option<i64>,
+    /// From where to where, and how.
+    pub info: SeekInfo,
+}
+
+impl Seek {
+    /// Blocks of the channel, as they come.
+    pub fn new(start: Option<SeekType>, stop: Option<SeekType>) -> Self {
+        let position = |kind| SeekPosition { r#type: Some(kind) };
+        Self {
+            header_type: common::HeaderType::DeliverSeekInfo as i32,
+            channel: CHANNEL.to_owned(),
+            seconds: Some(now()),
+            info: SeekInfo {
+                start: start.map(position),
+                stop: stop.map(position),
+                ..SeekInfo::default()
+            },
+        }
+    }
+
+    /// The envelope, signed. Its nonce is empty, as the official client for Node leaves it.
+    pub fn envelope(&self, signer: &Signer) -> Envelope {
+        let timestamp = self
+            .seconds
+            .map(|seconds| prost_types::Timestamp { seconds, nanos: 0 });
+        let header = common::Header {
+            channel_header: encode(&common::ChannelHeader {
+                r#type: self.header_type,
+                timestamp,
+                channel_id: self.channel.clone(),
+                ..common::ChannelHeader::default()
+            }),
+            signature_header: encode(&common::SignatureHeader {
+                creator: signer.serialized(),
+                nonce: Bytes::new(),
+            }),
+        };
+        let payload = encode(&common::Payload {
+            header: Some(header),
+            data: encode(&self.info),
+        });
+        let signature = signer.sign(&payload).unwrap();
+        Envelope { payload, signature }
+    }
+}
+
+/// The oldest block.
+pub fn oldest() -> Option<SeekType> {
+    Some(SeekType::Oldest(SeekOldest {}))
+}
+
+/// The newest block.
+pub fn newest() -> Option<SeekType> {
+    Some(SeekType::Newest(SeekNewest {}))
+}
+
+/// The block that is committed next.
+pub fn next_commit() -> Option<SeekType> {
+    Some(SeekType::NextCommit(SeekNextCommit {}))
+}
+
+/// The block of this number.
+pub fn specified(number: u64) -> Option<SeekType> {
+    Some(SeekType::Specified(SeekSpecified { number }))
 }

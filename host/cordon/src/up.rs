@@ -1,9 +1,10 @@
 //! `cordon up`, `cordon init` and `cordon host run`.
 
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use cordon_client::Call;
 use cordon_execute::{Profile, Runtime};
 use serde_json::json;
@@ -20,13 +21,32 @@ const READY_MAX: Duration = Duration::from_mins(1);
 const PROBE_PAUSE: Duration = Duration::from_millis(20);
 
 impl NetworkArgs {
-    pub(crate) fn provision(&self) -> Result<(Network, Provisioned)> {
+    /// Makes the folder ready. The lock is held for as long as nobody else may change it.
+    pub(crate) fn provision(&self) -> Result<(Network, Provisioned, File)> {
         let (mut network, text) = Network::read(&self.network)?;
         if let Some(base) = self.port_base {
             network.move_ports(base)?;
         }
+        let lock = self.lock()?;
         let provisioned = provision(&network, &text, &self.dir)?;
-        Ok((network, provisioned))
+        Ok((network, provisioned, lock))
+    }
+
+    fn lock(&self) -> Result<File> {
+        let dir = self.dir.display();
+        std::fs::create_dir_all(&self.dir).with_context(|| format!("cannot make {dir}"))?;
+        let path = self.dir.join("lock");
+        let file =
+            File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                bail!("a network is running in {dir}: stop it first, or give another --dir")
+            }
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", path.display()))
+            }
+        }
     }
 }
 
@@ -91,7 +111,7 @@ async fn answers(network: &Network, dir: &Path) -> Result<()> {
 }
 
 pub(crate) fn init(args: &NetworkArgs, output: &Output) -> Result<()> {
-    let (_, provisioned) = args.provision()?;
+    let (_, provisioned, _lock) = args.provision()?;
     let hosts: Vec<String> = provisioned
         .hosts
         .iter()
@@ -122,7 +142,7 @@ pub(crate) async fn up(args: &NetworkArgs, output: &Output) -> Result<()> {
             args.dir.display()
         ));
     }
-    let (network, provisioned) = args.provision()?;
+    let (network, provisioned, _lock) = args.provision()?;
     let mut running = RunningNetwork::start(&network, &provisioned, &args.dir).await?;
     for organization in &network.organizations {
         let users: Vec<&str> = organization

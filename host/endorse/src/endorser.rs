@@ -30,6 +30,8 @@ pub struct Execution {
     /// The bytes that endorsers sign; the same on every host that came to the same outcome. Only of
     /// meaning when the contract accepted.
     pub payload: bytes::Bytes,
+    /// Number of blocks in the state that it ran on.
+    pub height: u64,
 }
 
 impl Execution {
@@ -44,6 +46,7 @@ impl Execution {
         installed: &Installed,
         snapshot: Box<dyn Snapshot>,
     ) -> Result<Self, HostError> {
+        let height = snapshot.height();
         let outcome = installed.code.call(Call {
             channel: channel.clone(),
             contract: installed.id.clone(),
@@ -62,7 +65,11 @@ impl Execution {
             &installed.id,
             &installed.version,
         );
-        Ok(Self { outcome, payload })
+        Ok(Self {
+            outcome,
+            payload,
+            height,
+        })
     }
 
     /// Whether the contract accepted, so that the outcome can be endorsed.

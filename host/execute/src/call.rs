@@ -15,6 +15,7 @@ use crate::error::{GuestFault, HostError, LimitKind};
 use crate::host::CallState;
 use crate::json;
 use crate::metadata::GET_METADATA;
+use crate::shape::camel_case;
 use crate::simulation::Simulation;
 
 /// What is to be executed, for whom, on which state.
@@ -121,7 +122,7 @@ impl Contract {
         if call.args.first().is_some_and(|name| name == GET_METADATA) {
             return Ok(self.describe());
         }
-        let (function, values) = self.prepare(call.args)?;
+        let (function, values) = self.prepare(call.args, &call.transient)?;
         observe(Phase::Arguments);
 
         let mut store = self.store(call)?;
@@ -194,12 +195,16 @@ impl Contract {
     }
 
     /// Finds the function and reads its arguments; nothing runs before both are right.
-    fn prepare(&self, args: &[Bytes]) -> Result<(&Function, Vec<Val>), Stop> {
+    fn prepare(
+        &self,
+        args: &[Bytes],
+        transient: &BTreeMap<String, Bytes>,
+    ) -> Result<(&Function, Vec<Val>), Stop> {
         let refuse = |message: String| Stop::Refused(status::INVALID, message);
         let (name, args) = args
             .split_first()
             .ok_or_else(|| refuse("the first argument must name a function".to_owned()))?;
-        let bytes: usize = args.iter().map(Bytes::len).sum();
+        let bytes: usize = args.iter().chain(transient.values()).map(Bytes::len).sum();
         let max = self.profile.argument_bytes_max;
         if bytes > max {
             return Err(refuse(format!(
@@ -213,10 +218,10 @@ impl Contract {
             .map_err(|text| Stop::Refused(status::NOT_FOUND, text))?;
         let expected = function.parameters.len();
         let arity = || {
-            let names: Vec<&str> = function
+            let names: Vec<String> = function
                 .parameters
                 .iter()
-                .map(|(name, _)| name.as_str())
+                .map(|(name, _)| camel_case(name))
                 .collect();
             let found = args.len();
             refuse(format!(
@@ -231,7 +236,7 @@ impl Contract {
         let mut values = Vec::with_capacity(expected);
         for (index, (name, shape)) in function.parameters.iter().enumerate() {
             values.push(match args.get(index) {
-                Some(arg) => json::parse(shape, &crate::shape::camel_case(name), arg)
+                Some(arg) => json::parse(shape, &camel_case(name), arg)
                     .map_err(|error| refuse(error.to_string()))?,
                 None => json::absent(shape).ok_or_else(arity)?,
             });

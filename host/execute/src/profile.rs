@@ -15,7 +15,7 @@ pub struct Profile {
     pub stack_bytes_max: usize,
     /// Size of a component, bytes; a contract of this repository has 50 KB.
     pub component_bytes_max: usize,
-    /// All arguments of a call together, bytes. They stand in the block.
+    /// All arguments and transient values of a call together, bytes. Arguments stand in the block.
     pub argument_bytes_max: usize,
     /// The answer, bytes: what Fabric's clients receive without further settings is 4 MiB, and the
     /// answer travels inside an envelope.

@@ -42,6 +42,7 @@ pub(crate) fn chaincode_events(
 
     let (start, after) = start(host, channel, &request)?;
     let contract = request.chaincode_id;
+    let owner = Arc::clone(host);
     let events = blocks(host, Arc::clone(channel), start).filter_map(move |block| {
         let response = match block {
             Ok((number, block)) => {
@@ -56,7 +57,7 @@ pub(crate) fn chaincode_events(
                     })
                 })
             }
-            Err(failure) => Some(Err(failure.into_status(Rpc::ChaincodeEvents))),
+            Err(failure) => Some(Err(failure.into_status(Rpc::ChaincodeEvents, &owner))),
         };
         std::future::ready(response)
     });

@@ -99,7 +99,7 @@ async fn seek(
         };
         let reply = match block {
             Some(Ok((_, bytes))) => reply(&channel, &bytes, content, info.content_type),
-            Some(Err(failure)) => Err(failure.into_status(Rpc::ChaincodeEvents)),
+            Some(Err(failure)) => Err(failure.into_status(Rpc::ChaincodeEvents, host)),
             None => return false,
         };
         let failed = reply.is_err();

@@ -12,14 +12,20 @@ use cordon_wire::proto::protos;
 use cordon_wire::transaction::envelope_payload;
 use futures::future::join_all;
 
+use crate::height::catch_up;
 use crate::host::Host;
 use crate::peer::{Peer, PeerAnswer};
 use crate::request::{self, Accepted};
 use crate::status::{Detail, Failure, chaincode_response};
 
+/// How often endorsers are asked while they are on different blocks.
+const ROUNDS_MAX: usize = 3;
+
 /// One endorser's answer.
 struct Answer {
     detail: Detail,
+    /// Number of blocks in the state that it ran on, if it ran.
+    height: Option<u64>,
     result: Result<protos::ProposalResponse, AnswerError>,
 }
 
@@ -44,16 +50,24 @@ pub(crate) async fn endorse(
     let signed = signed.unwrap_or_default();
 
     let mut lost: Vec<Detail> = Vec::new();
+    let mut rounds = 0;
     loop {
         let plan = plan(host, &accepted, &named, &lost)?;
-        let answers = join_all(
-            plan.iter()
-                .map(|endorser| ask(host, endorser, &accepted, &signed)),
-        );
+        let height = accepted.channel.ledger().height();
+        let asked = plan
+            .iter()
+            .map(|endorser| ask(host, endorser, &accepted, &signed, height));
         let mut replies = Vec::new();
         let mut failures = Vec::new();
         let mut unreachable = Vec::new();
-        for Answer { mut detail, result } in answers.await {
+        let mut heights = Vec::new();
+        for Answer {
+            mut detail,
+            height,
+            result,
+        } in join_all(asked).await
+        {
+            heights.extend(height);
             match result {
                 Ok(reply) => replies.push((detail, reply)),
                 Err(AnswerError::Refused(message)) => {
@@ -67,14 +81,29 @@ pub(crate) async fn endorse(
                 Err(AnswerError::Here(failure)) => return Err(failure),
             }
         }
-        if !failures.is_empty() {
-            return Err(Failure::Contract(failures));
+        if !unreachable.is_empty() {
+            // Another way to satisfy the endorsement policy may do without them.
+            lost.extend(unreachable);
+            continue;
         }
-        if unreachable.is_empty() {
+        let agreed = replies
+            .iter()
+            .all(|(_, reply)| reply.payload == replies[0].1.payload);
+        if failures.is_empty() && agreed {
             return assemble(host, &accepted, replies);
         }
-        // Another way to satisfy the endorsement policy may do without them.
-        lost.extend(unreachable);
+        // On different blocks they may well differ: once more, when all have the same ones.
+        rounds += 1;
+        let highest = heights.iter().max().copied().unwrap_or_default();
+        if rounds < ROUNDS_MAX && heights.iter().any(|&height| height != highest) {
+            catch_up(&accepted.channel, highest).await;
+            continue;
+        }
+        return Err(if failures.is_empty() {
+            disagreement(&replies)
+        } else {
+            Failure::Contract(failures)
+        });
     }
 }
 
@@ -146,10 +175,11 @@ fn plan<'a>(
         } else if lost.iter().any(|detail| detail.msp_id == msp_id.as_str()) {
             return Err(unreachable());
         } else {
-            return Err(Failure::PolicyUnsatisfiable(format!(
+            let text = format!(
                 "no host of organisation {msp_id} is known on channel {}",
                 channel.id()
-            )));
+            );
+            return Err(Failure::Unreachable(text, Vec::new()));
         }
     }
     Ok(endorsers)
@@ -160,10 +190,16 @@ async fn ask(
     endorser: &Endorser<'_>,
     accepted: &Arc<Accepted>,
     signed: &protos::SignedProposal,
+    height: u64,
 ) -> Answer {
+    let mut ran_on = None;
     let (detail, result) = match endorser {
         Endorser::This => {
             let result = host.endorse_here(accepted).await.map_err(AnswerError::Here);
+            let result = result.map(|(reply, height)| {
+                ran_on = Some(height);
+                reply
+            });
             (host.detail(""), result)
         }
         Endorser::Other(peer) => {
@@ -172,8 +208,11 @@ async fn ask(
                 msp_id: peer.msp_id.to_string(),
                 message: String::new(),
             };
-            let result = match peer.process_proposal(signed.clone()).await {
-                PeerAnswer::Reply(reply) => check_endorsement(accepted, &peer.msp_id, reply),
+            let result = match peer.process_proposal(signed.clone(), height).await {
+                PeerAnswer::Reply(reply, height) => {
+                    ran_on = height;
+                    check_endorsement(accepted, &peer.msp_id, reply)
+                }
                 PeerAnswer::Refused(message) => Err(AnswerError::Refused(message)),
                 PeerAnswer::Unreachable(message) => Err(AnswerError::Unreachable(message)),
             };
@@ -189,7 +228,11 @@ async fn ask(
             Err(AnswerError::Refused(text))
         }
     });
-    Answer { detail, result }
+    Answer {
+        detail,
+        height: ran_on,
+        result,
+    }
 }
 
 /// An endorsement from another host must be that organisation's, and hold. Validation meets the
@@ -227,9 +270,6 @@ fn assemble(
         ));
     };
     let payload = first.payload.clone();
-    if replies.iter().any(|(_, reply)| reply.payload != payload) {
-        return Err(disagreement(&replies));
-    }
     let endorsements: Option<Vec<_>> = replies
         .into_iter()
         .map(|(_, reply)| reply.endorsement)

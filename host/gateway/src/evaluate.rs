@@ -60,6 +60,7 @@ async fn elsewhere(
     targets: &[MspId],
 ) -> Result<EvaluateResponse, Failure> {
     let mut details = Vec::new();
+    let height = accepted.channel.ledger().height();
     let members: Vec<&MspId> = accepted.channel.config().members().collect();
     let peers = host
         .peers
@@ -71,8 +72,8 @@ async fn elsewhere(
             msp_id: peer.msp_id.to_string(),
             message,
         };
-        match peer.process_proposal(signed.clone()).await {
-            PeerAnswer::Reply(reply) => {
+        match peer.process_proposal(signed.clone(), height).await {
+            PeerAnswer::Reply(reply, _) => {
                 let response = reply.response.unwrap_or_default();
                 if response.status >= 400 || response.status == 0 {
                     let text = chaincode_response(response.status, &response.message);

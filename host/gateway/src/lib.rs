@@ -15,6 +15,7 @@ mod commit_status;
 mod deliver;
 mod endorse;
 mod evaluate;
+mod height;
 mod host;
 mod local;
 mod ordering_log;

@@ -53,11 +53,12 @@ impl Host {
         })
     }
 
-    /// Executes and signs: this host's endorsement, as it would answer another host.
+    /// Executes and signs: this host's endorsement, as it would answer another host, and the height
+    /// of the state that it ran on.
     pub(crate) async fn endorse_here(
         &self,
         accepted: &Arc<Accepted>,
-    ) -> Result<protos::ProposalResponse, Failure> {
+    ) -> Result<(protos::ProposalResponse, u64), Failure> {
         let execution = self.execute(accepted).await?;
         let mut reply = protos::ProposalResponse {
             version: 1,
@@ -78,6 +79,6 @@ impl Host {
             reply.payload = execution.payload;
             reply.endorsement = Some(endorsement);
         }
-        Ok(reply)
+        Ok((reply, execution.height))
     }
 }

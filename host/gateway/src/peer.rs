@@ -6,7 +6,9 @@ use cordon_types::MspId;
 use cordon_wire::proto::protos;
 use cordon_wire::proto::protos::endorser_client::EndorserClient;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
+
+use crate::height;
 
 /// Longest wait for another host's answer. A contract's fuel ends long before.
 const ANSWER_MAX: Duration = Duration::from_secs(15);
@@ -35,8 +37,8 @@ pub struct Peer {
 
 /// What another host said.
 pub(crate) enum PeerAnswer {
-    /// It answered, with an endorsement or with the contract's refusal.
-    Reply(protos::ProposalResponse),
+    /// It answered, with an endorsement or with the contract's refusal, on so many blocks.
+    Reply(protos::ProposalResponse, Option<u64>),
     /// It did not accept the proposal.
     Refused(String),
     /// It is not there.
@@ -96,10 +98,20 @@ impl Peer {
         self.connection.clone()
     }
 
-    pub(crate) async fn process_proposal(&self, signed: protos::SignedProposal) -> PeerAnswer {
+    /// Asks for an endorsement on a state of at least `height` blocks.
+    pub(crate) async fn process_proposal(
+        &self,
+        signed: protos::SignedProposal,
+        height: u64,
+    ) -> PeerAnswer {
         let mut client = self.client.clone();
-        match tokio::time::timeout(ANSWER_MAX, client.process_proposal(signed)).await {
-            Ok(Ok(reply)) => PeerAnswer::Reply(reply.into_inner()),
+        let mut request = Request::new(signed);
+        height::put(request.metadata_mut(), height);
+        match tokio::time::timeout(ANSWER_MAX, client.process_proposal(request)).await {
+            Ok(Ok(reply)) => {
+                let height = height::of(reply.metadata());
+                PeerAnswer::Reply(reply.into_inner(), height)
+            }
             Ok(Err(status)) if is_unreachable(&status) => {
                 PeerAnswer::Unreachable(status.message().to_owned())
             }

@@ -4,35 +4,46 @@ use std::sync::Arc;
 
 use cordon_wire::proposal::Proposal;
 use cordon_wire::proto::protos;
+use tonic::Response;
 
+use crate::height::{self, catch_up};
 use crate::host::Host;
 use crate::qscc;
 use crate::status::Failure;
 
+/// `height`: the least number of blocks that whoever asks has already.
 pub(crate) async fn process_proposal(
     host: &Arc<Host>,
     signed: protos::SignedProposal,
-) -> Result<protos::ProposalResponse, Failure> {
+    height: Option<u64>,
+) -> Result<Response<protos::ProposalResponse>, Failure> {
     let proposal = Proposal::parse(&signed)?;
     if qscc::is_system(&proposal.contract) {
-        let response = qscc::call(host, &proposal)?;
-        return Ok(protos::ProposalResponse {
-            response: Some(response),
+        let response = Some(qscc::call(host, &proposal)?);
+        return Ok(Response::new(protos::ProposalResponse {
+            response,
             ..Default::default()
-        });
+        }));
     }
     let accepted = Arc::new(host.accept(proposal)?);
+    if let Some(height) = height {
+        catch_up(&accepted.channel, height).await;
+    }
     match host.endorse_here(&accepted).await {
-        Ok(reply) => Ok(reply),
+        Ok((reply, height)) => {
+            let mut response = Response::new(reply);
+            height::put(response.metadata_mut(), height);
+            Ok(response)
+        }
         // The proposal was accepted; that this host fails is an answer, not a transport error.
-        Err(Failure::Host(detail)) => Ok(protos::ProposalResponse {
+        Err(Failure::Host(detail)) => Ok(Response::new(protos::ProposalResponse {
             response: Some(protos::Response {
                 status: cordon_types::status::FAULT,
                 message: detail.message,
                 payload: bytes::Bytes::new(),
             }),
             ..Default::default()
-        }),
+        })),
         Err(failure) => Err(failure),
     }
 }

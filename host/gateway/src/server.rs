@@ -23,6 +23,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::chaincode_events::{self, EventStream};
 use crate::deliver::{Content, DeliverStream, deliver};
+use crate::height;
 use crate::host::Host;
 use crate::ordering_log::{Connection, OrderingLogService};
 use crate::status::Rpc;
@@ -188,7 +189,7 @@ impl Gateway for Service {
         let reply = evaluate::evaluate(&self.0, request.into_inner()).await;
         reply
             .map(Response::new)
-            .map_err(|failure| failure.into_status(Rpc::Evaluate))
+            .map_err(|failure| failure.into_status(Rpc::Evaluate, &self.0))
     }
 
     async fn endorse(
@@ -198,7 +199,7 @@ impl Gateway for Service {
         let reply = endorse::endorse(&self.0, request.into_inner()).await;
         reply
             .map(Response::new)
-            .map_err(|failure| failure.into_status(Rpc::Endorse))
+            .map_err(|failure| failure.into_status(Rpc::Endorse, &self.0))
     }
 
     async fn submit(
@@ -208,7 +209,7 @@ impl Gateway for Service {
         let reply = submit::submit(&self.0, request.into_inner()).await;
         reply
             .map(Response::new)
-            .map_err(|failure| failure.into_status(Rpc::Submit))
+            .map_err(|failure| failure.into_status(Rpc::Submit, &self.0))
     }
 
     async fn commit_status(
@@ -218,7 +219,7 @@ impl Gateway for Service {
         let reply = commit_status::commit_status(&self.0, request.into_inner()).await;
         reply
             .map(Response::new)
-            .map_err(|failure| failure.into_status(Rpc::CommitStatus))
+            .map_err(|failure| failure.into_status(Rpc::CommitStatus, &self.0))
     }
 
     type ChaincodeEventsStream = EventStream;
@@ -230,7 +231,7 @@ impl Gateway for Service {
         let events = chaincode_events::chaincode_events(&self.0, request.into_inner());
         events
             .map(Response::new)
-            .map_err(|failure| failure.into_status(Rpc::ChaincodeEvents))
+            .map_err(|failure| failure.into_status(Rpc::ChaincodeEvents, &self.0))
     }
 }
 
@@ -240,10 +241,10 @@ impl Endorser for Service {
         &self,
         request: Request<protos::SignedProposal>,
     ) -> Result<Response<protos::ProposalResponse>, Status> {
-        let reply = process_proposal::process_proposal(&self.0, request.into_inner()).await;
-        reply
-            .map(Response::new)
-            .map_err(|failure| failure.into_status(Rpc::ProcessProposal))
+        let height = height::of(request.metadata());
+        process_proposal::process_proposal(&self.0, request.into_inner(), height)
+            .await
+            .map_err(|failure| failure.into_status(Rpc::ProcessProposal, &self.0))
     }
 }
 

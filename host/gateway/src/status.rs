@@ -72,7 +72,8 @@ impl From<WireError> for Failure {
 }
 
 impl Failure {
-    pub(crate) fn into_status(self, rpc: Rpc) -> Status {
+    /// What the client is told. Whatever is not its own mistake alone names the host that says so.
+    pub(crate) fn into_status(self, rpc: Rpc, host: &Host) -> Status {
         let (code, text, details) = match self {
             Self::Malformed(text) => (Code::InvalidArgument, text, Vec::new()),
             Self::Refused(detail) => {
@@ -129,6 +130,11 @@ impl Failure {
                 Vec::new(),
             ),
         };
+        let blameless = matches!(code, Code::InvalidArgument | Code::PermissionDenied);
+        if details.is_empty() && !blameless {
+            let detail = host.detail(text.clone());
+            return status(code, text, vec![detail]);
+        }
         status(code, text, details)
     }
 }

@@ -70,9 +70,11 @@ pub(crate) async fn submit(
         .map_err(|error| match error {
             OrderError::Refused(_) => Failure::Refused(host.detail(error.to_string())),
             OrderError::Unavailable { ref address, .. } => {
+                let keeper = host.peers.iter().find(|peer| peer.address == *address);
+                let msp_id = keeper.map(|peer| peer.msp_id.to_string());
                 let detail = Detail {
                     address: address.clone(),
-                    msp_id: String::new(),
+                    msp_id: msp_id.unwrap_or_default(),
                     message: error.to_string(),
                 };
                 Failure::Unreachable(error.to_string(), vec![detail])

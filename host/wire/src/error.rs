@@ -16,7 +16,7 @@ pub enum WireError {
         what: &'static str,
     },
     /// A part with a value the protocol does not allow.
-    #[error("{what} is not acceptable: {rule}")]
+    #[error("{what} is not what it must be: {rule}")]
     Invalid {
         /// The part.
         what: &'static str,
