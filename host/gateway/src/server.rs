@@ -20,6 +20,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::{Health, HealthServer};
 
 use crate::chaincode_events::{self, EventStream};
 use crate::deliver::{Content, DeliverStream, deliver};
@@ -76,6 +78,11 @@ pub async fn serve(
     let accepting = tokio::spawn(accept(listener, acceptor, sender));
 
     let service = Service(Arc::clone(&host));
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(cordon_wire::proto::DESCRIPTORS)
+        .build_v1()
+        .map_err(|error| ServeError::Listener(error.to_string()))?;
+    let health = health(&host).await;
     let limit = MESSAGE_BYTES_MAX;
     let shutting_down = host.shutting_down();
     let server = Server::builder()
@@ -103,6 +110,8 @@ pub async fn serve(
                 .max_decoding_message_size(limit)
                 .max_encoding_message_size(limit),
         )
+        .add_service(health)
+        .add_service(reflection)
         .serve_with_incoming_shutdown(ReceiverStream::new(accepted), shutting_down);
 
     let mut server = std::pin::pin!(server);
@@ -116,6 +125,25 @@ pub async fn serve(
     };
     accepting.abort();
     result.map_err(|error| ServeError::Listener(error.to_string()))
+}
+
+/// The standard health service: every service is serving until a channel stops on this host.
+async fn health(host: &Arc<Host>) -> HealthServer<impl Health> {
+    let (reporter, service) = tonic_health::server::health_reporter();
+    reporter.set_serving::<GatewayServer<Service>>().await;
+    reporter.set_serving::<EndorserServer<Service>>().await;
+    reporter.set_serving::<DeliverServer<Service>>().await;
+    for channel in host.channels.values() {
+        let (reporter, stopping) = (reporter.clone(), channel.stopping());
+        tokio::spawn(async move {
+            stopping.await;
+            reporter
+                .set_service_status("", ServingStatus::NotServing)
+                .await;
+            reporter.set_not_serving::<GatewayServer<Service>>().await;
+        });
+    }
+    service
 }
 
 async fn accept(

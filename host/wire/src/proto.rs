@@ -10,6 +10,9 @@
     reason = "generated"
 )]
 
+/// All definitions of this crate as an encoded `google.protobuf.FileDescriptorSet`.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
 macro_rules! package {
     ($module:ident, $package:literal) => {
         pub mod $module {
