@@ -8,7 +8,7 @@ use bytes::Bytes;
 use cordon_endorse::Installed;
 use cordon_execute::{Contract, Runtime};
 use cordon_identity::{Membership, Msp, SignatureCache};
-use cordon_ledger::{CommitBlock, Ledger, OpenReport};
+use cordon_ledger::{CommitBlock, Ledger, LedgerError, OpenReport};
 use cordon_order::OrderingLog;
 use cordon_policy::{EndorsementPolicy, Signer};
 use cordon_types::{ChannelId, ContractId};
@@ -93,7 +93,7 @@ impl Channel {
             cache_bytes: STATE_CACHE_BYTES,
             ..Default::default()
         };
-        let (ledger, report) = Ledger::open(dir, options)?;
+        let (ledger, report) = open_ledger(dir, options)?;
         match ledger.block(0)? {
             None => ledger.commit(&CommitBlock::parse(genesis.clone())?)?,
             Some(first) if first == *genesis => {}
@@ -199,5 +199,26 @@ impl Channel {
                 Err(_) => "the host is shutting down".to_owned(),
             }
         }
+    }
+}
+
+/// Opens a ledger. Damaged blocks, and those after them, are moved out of the way: they come again
+/// from the ordering log, whose hash chain the last good block knows, and make the same blocks.
+fn open_ledger(
+    dir: &Path,
+    options: cordon_ledger::Options,
+) -> Result<(Ledger, OpenReport), ChannelError> {
+    match Ledger::open(dir, options) {
+        Err(error @ LedgerError::DamagedBlock { number, .. }) => {
+            tracing::error!(%error, "a block is damaged");
+            let aside = cordon_ledger::set_aside_from(dir, number)?;
+            tracing::warn!(
+                block = number,
+                aside = %aside.display(),
+                "blocks were set aside; they are cut again from the ordering log"
+            );
+            Ok(Ledger::open(dir, options)?)
+        }
+        opened => Ok(opened?),
     }
 }

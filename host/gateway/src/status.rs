@@ -120,10 +120,8 @@ impl Failure {
             Self::PolicyUnsatisfiable(text) => (Code::FailedPrecondition, text, Vec::new()),
             Self::Unreachable(text, details) => (Code::Unavailable, text, details),
             Self::Stopped(detail) => (Code::Unavailable, detail.message.clone(), vec![detail]),
-            Self::Host(detail) => {
-                // What exactly failed is in this host's log; other parties learn that it did.
-                (Code::Aborted, prefixed(rpc, &detail.message), vec![detail])
-            }
+            // What exactly failed is in this host's log; other parties learn that it did.
+            Self::Host(detail) => (Code::Aborted, detail.message.clone(), vec![detail]),
             Self::ShuttingDown => (
                 Code::Unavailable,
                 "the host is shutting down".to_owned(),
