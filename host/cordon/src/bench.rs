@@ -2,34 +2,28 @@
 //! the protocol's cryptography alone costs, measured in the same run. The last line is one JSON
 //! object.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+mod contract;
+mod memory;
+mod servers;
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use cordon_client::{Call, Client};
-use cordon_execute::{Call as ContractCall, Phase, Profile, Runtime};
 use cordon_identity::SigningKey;
-use cordon_types::{
-    Caller, ContractId, HistoryEntry, Snapshot, StateError, TxId, Version, VersionedValue,
-};
 use serde_json::{Value, json};
 
+use self::servers::{Servers, cpu_seconds};
 use crate::load::{self, Kind, Measured};
 use crate::network::Network;
 use crate::output::Output;
-use crate::provision::provision;
-use crate::scratch::{Scratch, free_ports};
+use crate::scratch::Scratch;
 use crate::{ledger, store};
 
-mod memory;
-
 const CHANNEL: &str = "providers";
-/// Clock ticks per second of `/proc/<pid>/stat`; a constant of Linux's interface to programs.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// What to measure.
 #[derive(Args)]
@@ -64,7 +58,7 @@ pub(crate) async fn bench(args: &BenchArgs, output: &Output) -> Result<()> {
         .component
         .clone();
     output.note("contract call (emr CreateEmr, JSON in and out, fresh instance), µs");
-    let calls = contract_calls(&component)?;
+    let calls = contract::calls(&component)?;
     output.note(&format!("  {calls}"));
     output.note("cryptography of one transaction, µs");
     let crypto = crypto_bound()?;
@@ -229,111 +223,6 @@ async fn measure(
     Ok(row)
 }
 
-/// The hosts, each in its own process.
-struct Servers {
-    hosts: Vec<Child>,
-    dir: PathBuf,
-}
-
-impl Servers {
-    fn start(network_file: &Path, scratch: &Scratch) -> Result<Self> {
-        let (mut network, text) = Network::read(network_file)?;
-        network.move_ports(free_ports(network.organizations.len())?)?;
-        let provisioned = provision(&network, &text, scratch.path())?;
-        let binary = std::env::current_exe()?;
-        let mut servers = Self {
-            hosts: Vec::new(),
-            dir: scratch.path().to_owned(),
-        };
-        for config in &provisioned.hosts {
-            let child = Command::new(&binary)
-                .args(["host", "run", "--config"])
-                .arg(config)
-                .stdout(Stdio::piped())
-                .spawn()?;
-            servers.hosts.push(child);
-        }
-        for host in &mut servers.hosts {
-            let stdout = host.stdout.take().context("piped")?;
-            let mut line = String::new();
-            std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)?;
-            ensure!(line.starts_with("ready"), "a host did not start");
-        }
-        Ok(servers)
-    }
-
-    fn cpu_seconds(&self) -> Result<f64> {
-        self.hosts
-            .iter()
-            .map(|host| cpu_seconds(&host.id().to_string()))
-            .sum()
-    }
-
-    fn resident_bytes(&self) -> Result<u64> {
-        self.hosts
-            .iter()
-            .map(|host| resident_bytes(&host.id().to_string()))
-            .sum()
-    }
-
-    /// Bytes that the hosts' files take on disk, ordering log included.
-    fn disk_bytes(&self) -> Result<u64> {
-        fn of(path: &Path) -> std::io::Result<u64> {
-            use std::os::unix::fs::MetadataExt as _;
-            let mut sum = 0;
-            for entry in std::fs::read_dir(path)? {
-                let entry = entry?;
-                // Files come and go while the hosts run.
-                let Ok(metadata) = entry.metadata() else {
-                    continue;
-                };
-                sum += if metadata.is_dir() {
-                    of(&entry.path())?
-                } else {
-                    metadata.len().min(metadata.blocks() * 512)
-                };
-            }
-            Ok(sum)
-        }
-        Ok(of(&self.dir.join("hosts"))?)
-    }
-}
-
-impl Drop for Servers {
-    fn drop(&mut self) {
-        for host in &mut self.hosts {
-            let _ = host.kill();
-            let _ = host.wait();
-        }
-    }
-}
-
-/// Memory that a process has resident.
-pub(crate) fn resident_bytes(pid: &str) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let kilobytes = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next())
-        .context("no VmRSS")?;
-    Ok(kilobytes.parse::<u64>()? * 1024)
-}
-
-/// User and system time of a process.
-pub(crate) fn cpu_seconds(pid: &str) -> Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name in parentheses may hold anything; fields are counted after it.
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect();
-    let ticks = |index: usize| -> Result<f64> {
-        Ok(fields.get(index).context("short stat")?.parse::<f64>()?)
-    };
-    Ok((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)
-}
-
 /// Signatures and verifications of one transaction with two endorsing and committing hosts: the
 /// proposal on both hosts, the gateway's look at the other endorsement, the transaction at the
 /// gateway and on the other host with the endorsement it did not make, and the request for the
@@ -373,99 +262,4 @@ fn crypto_bound() -> Result<Value> {
 
 fn round(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
-}
-
-/// Calls of the contract alone, on a state without records.
-fn contract_calls(component: &Path) -> Result<Value> {
-    const CALLS: u32 = 5_000;
-    let bytes = std::fs::read(component).with_context(|| {
-        format!(
-            "cannot read {}: build it with `make contracts`",
-            component.display()
-        )
-    })?;
-    let runtime = Runtime::new(Profile::default())?;
-    let contract = runtime.compile(&bytes)?;
-    let caller = Arc::new(Caller {
-        msp_id: "HospitalMSP".parse()?,
-        subject: "CN=hc1,OU=client".to_owned(),
-        unique_id: "eDUwOTo6Q049aGMx".to_owned(),
-        enrollment_id: "hc1".to_owned(),
-        attributes: BTreeMap::from([("userRole".to_owned(), "healthcenter".to_owned())]),
-    });
-    let args = load::create_emr("bench", 1).args;
-    let mut phases: BTreeMap<Phase, Duration> = BTreeMap::new();
-    let mut total = Duration::ZERO;
-    for round in 0..2 * CALLS {
-        let call = ContractCall {
-            channel: CHANNEL.parse()?,
-            contract: "emr".parse()?,
-            tx_id: TxId::from_bytes([1; 32]),
-            timestamp: (1_700_000_000, 0),
-            caller: Arc::clone(&caller),
-            transient: BTreeMap::new(),
-            args: &args,
-            snapshot: Box::new(NoRecords),
-        };
-        let started = Instant::now();
-        let mut last = started;
-        let outcome = contract.call_observed(call, |phase| {
-            let now = Instant::now();
-            // The first half warms caches and the instance pool.
-            if round >= CALLS {
-                *phases.entry(phase).or_default() += now - last;
-            }
-            last = now;
-        })?;
-        if round >= CALLS {
-            total += started.elapsed();
-        }
-        ensure!(
-            outcome.response.status == 200,
-            "the call was refused: {:?}",
-            outcome.response
-        );
-    }
-    let micros = |time: Duration| round(time.as_secs_f64() * 1e6 / f64::from(CALLS));
-    let of = |phase| micros(phases.get(&phase).copied().unwrap_or_default());
-    Ok(json!({
-        "total": micros(total),
-        "arguments": of(Phase::Arguments),
-        "instantiate": of(Phase::Instantiate),
-        "guest": of(Phase::Guest),
-        "result": of(Phase::Result),
-    }))
-}
-
-/// A state without records.
-struct NoRecords;
-
-impl Snapshot for NoRecords {
-    fn height(&self) -> u64 {
-        1
-    }
-
-    fn get(&self, _: &ContractId, _: &str) -> Result<Option<VersionedValue>, StateError> {
-        Ok(None)
-    }
-
-    fn scan(
-        &self,
-        _: &ContractId,
-        _: &str,
-        _: &str,
-        _: usize,
-    ) -> Result<Vec<(String, VersionedValue)>, StateError> {
-        Ok(Vec::new())
-    }
-
-    fn history(
-        &self,
-        _: &ContractId,
-        _: &str,
-        _: Option<Version>,
-        _: usize,
-    ) -> Result<Vec<HistoryEntry>, StateError> {
-        Ok(Vec::new())
-    }
 }

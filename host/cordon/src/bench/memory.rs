@@ -14,7 +14,7 @@ use cordon_wire::transaction::{envelope_payload, response_payload};
 use cordon_wire::{block, encode};
 use serde_json::{Value, json};
 
-use super::{cpu_seconds, resident_bytes};
+use super::servers::{cpu_seconds, resident_bytes};
 use crate::scratch::Scratch;
 
 const UPDATES_PER_BLOCK: u64 = 500;
