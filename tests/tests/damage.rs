@@ -43,7 +43,8 @@ async fn as_before(network: &mut Network, before: &Standing) {
             .collect()
     };
     assert_eq!(hashes(&here), hashes(&there));
-    create_emr(&network.client("hospital/hc1"), "afterwards")
+    let patient = format!("patient of block {}", before.height);
+    create_emr(&network.client("hospital/hc1"), &patient)
         .await
         .unwrap();
     assert_eq!(network.settled().await.height, before.height + 1);
@@ -129,40 +130,88 @@ async fn blocks_lost_whole_come_again_from_ordering() {
     as_before(&mut network, &before).await;
 }
 
+/// The damaged blocks are kept for whoever wants to know, and made again from the ordering log.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flipped_bit_in_the_middle_is_refused_by_name() {
-    let (mut network, before) = stopped().await;
-    let path = network.data(CLINIC, BLOCKS);
-    let at = records(&path)[2];
-    flip(&path, at + 40);
-    let place = format!("({} at byte {at})", path.display());
-    let says = [
-        "cannot open channel providers",
-        "block 2 is damaged",
-        &place,
-        "the record's content is damaged",
-    ];
-    refused(&mut network, CLINIC, &says);
-    // Refused again, and nothing was made worse; the other host is not disturbed.
-    refused(&mut network, CLINIC, &says);
-    flip(&path, at + 40);
-    as_before(&mut network, &before).await;
+async fn a_flipped_bit_in_the_middle_is_set_aside_and_cut_again() {
+    let (mut network, mut before) = stopped().await;
+    let place = |path: &Path, at: u64| format!("({} at byte {at})", path.display());
+    for (case, organization, block, within, says) in [
+        ("content", CLINIC, 2, 40, "the record's content is damaged"),
+        (
+            "content, at the log's keeper",
+            HOSPITAL,
+            3,
+            40,
+            "the record's content is damaged",
+        ),
+        ("length", CLINIC, 4, 1, "the record's header is damaged"),
+        (
+            "checksum",
+            HOSPITAL,
+            1,
+            9,
+            "the record's content is damaged",
+        ),
+        (
+            "the first block",
+            CLINIC,
+            0,
+            100,
+            "the record's content is damaged",
+        ),
+    ] {
+        let path = network.data(organization, BLOCKS);
+        let whole = fs::read(&path).unwrap();
+        let at = records(&path)[block];
+        flip(&path, at + within);
+        let damaged = fs::read(&path).unwrap();
+        as_before(&mut network, &before).await;
+        let log = network.log(organization);
+        for text in [
+            &format!("block {block} is damaged"),
+            &place(&path, at),
+            says,
+            "blocks were set aside",
+        ] {
+            assert!(log.contains(text), "{case}: {text:?} is not in: {log}");
+        }
+        let aside = network.data(organization, &format!("channels/providers/damaged-{block}"));
+        let kept: Vec<_> = fs::read_dir(aside)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        let end = usize::try_from(at).unwrap();
+        assert_eq!(kept.len(), 1, "{case}");
+        assert!(
+            damaged.ends_with(&fs::read(&kept[0]).unwrap()),
+            "{case}: kept as it was"
+        );
+        network.stop_all();
+        let again = fs::read(&path).unwrap();
+        assert_eq!(
+            again[..end],
+            whole[..end],
+            "{case}: what was good is as it was"
+        );
+        before = standing_still(&mut network).await;
+    }
 
-    // The record's header, and the segment's own.
-    network.stop_all();
-    flip(&path, at + 1);
-    refused(
-        &mut network,
-        CLINIC,
-        &["block 2 is damaged", "the record's header is damaged"],
-    );
-    flip(&path, at + 1);
+    // A segment whose header is damaged is lost whole; ordering has it all.
+    let path = network.data(CLINIC, BLOCKS);
     flip(&path, 20);
-    refused(
-        &mut network,
-        CLINIC,
-        &["block 0 is damaged", "the segment's header is damaged"],
-    );
+    as_before(&mut network, &before).await;
+    let log = network.log(CLINIC);
+    assert!(log.contains("the segment's header is damaged"), "{log}");
+}
+
+/// Starts both, asks where they are, and stops them again.
+async fn standing_still(network: &mut Network) -> Standing {
+    for organization in [HOSPITAL, CLINIC] {
+        network.start_host(organization);
+    }
+    let standing = network.settled().await;
+    network.stop_all();
+    standing
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ use cordon_tests::{Network, Table, answer_of, create_emr, emr_of, note};
 use serde_json::json;
 use tonic::Code;
 
-use crate::{CREATE, ENDORSE, EVALUATE, plain, refused};
+use crate::{CREATE, ENDORSE, EVALUATE, refused};
 
 /// The host reads arguments by the contract's own types, so most mistakes never reach the contract.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -302,12 +302,12 @@ async fn arguments() {
     table.equal(
         "unknown contract, evaluate",
         answer_of(hc1.evaluate(&unknown).await),
-        plain(Code::FailedPrecondition, text),
+        refused(Code::FailedPrecondition, "", text),
     );
     table.equal(
         "unknown contract, endorse",
         answer_of(hc1.transact(&unknown).await),
-        plain(Code::FailedPrecondition, text),
+        refused(Code::FailedPrecondition, "", text),
     );
     table.equal("nothing has changed", network.settled().await, before);
 }

@@ -112,8 +112,8 @@ async fn missing_in_proposals(table: &mut Table, raw: &Raw, hc1: &Signer) {
         ),
         (
             "channel id that cannot be one",
-            make(&|p| in_channel_header(p, |h| h.channel_id = "../etc".to_owned())),
-            "channel id is not acceptable: lower-case letters, digits, '.' or '-'",
+            make(&|p| in_channel_header(p, |h| "../etc".clone_into(&mut h.channel_id))),
+            "channel id is not what it must be: lower-case letters, digits, '.' or '-'",
         ),
         (
             "input",
@@ -145,8 +145,8 @@ async fn missing_in_proposals(table: &mut Table, raw: &Raw, hc1: &Signer) {
         ),
         (
             "another chaincode name",
-            spec(&|s| s.chaincode_id.as_mut().unwrap().name = "qscc".to_owned()),
-            "chaincode id is not acceptable: header extension and input name the same one",
+            spec(&|s| "qscc".clone_into(&mut s.chaincode_id.as_mut().unwrap().name)),
+            "chaincode id is not what it must be: header extension and input name the same one",
         ),
         (
             "chaincode input",
@@ -196,9 +196,9 @@ async fn missing_in_transactions(table: &mut Table, raw: &Raw, hc1: &Signer) {
         make(&move |e| {
             in_payload(e, |p| {
                 edit(&mut p.header.as_mut().unwrap().signature_header, |h| {
-                    change(h)
-                })
-            })
+                    change(h);
+                });
+            });
         })
     };
     let outcome = |change: &'static dyn Fn(&mut protos::ProposalResponsePayload)| {
@@ -285,8 +285,8 @@ async fn missing_in_transactions(table: &mut Table, raw: &Raw, hc1: &Signer) {
             "outcome that is none",
             make(&|e| {
                 in_endorsed(e, |a| {
-                    a.proposal_response_payload = Bytes::from_static(b"\xff")
-                })
+                    a.proposal_response_payload = Bytes::from_static(b"\xff");
+                });
             }),
             "proposal response payload cannot be decoded",
         ),
@@ -317,37 +317,37 @@ async fn missing_in_transactions(table: &mut Table, raw: &Raw, hc1: &Signer) {
         (
             "data",
             make(&|e| in_payload(e, |p| p.data = Bytes::new())),
-            "NIL_TXACTION: transaction is not acceptable: exactly one action",
+            "NIL_TXACTION: transaction is not what it must be: exactly one action",
         ),
         (
             "action header",
             make(&|e| in_transaction(e, |t| t.actions[0].header = Bytes::new())),
-            "INVALID_ENDORSER_TRANSACTION: action header is not acceptable: the envelope's signature header",
+            "INVALID_ENDORSER_TRANSACTION: action header is not what it must be: the envelope's signature header",
         ),
         (
             "outcome",
             make(&|e| in_endorsed(e, |a| a.proposal_response_payload = Bytes::new())),
-            "INVALID_ENDORSER_TRANSACTION: proposal hash is not acceptable: hash of this very proposal",
+            "INVALID_ENDORSER_TRANSACTION: proposal hash is not what it must be: hash of this very proposal",
         ),
         (
             "proposal hash",
             outcome(&|p| p.proposal_hash = Bytes::new()),
-            "INVALID_ENDORSER_TRANSACTION: proposal hash is not acceptable: hash of this very proposal",
+            "INVALID_ENDORSER_TRANSACTION: proposal hash is not what it must be: hash of this very proposal",
         ),
         (
             "transaction id",
             make(&|e| in_envelope_channel_header(e, |h| h.tx_id.clear())),
-            "BAD_PROPOSAL_TXID: transaction id is not acceptable: hash of nonce and creator",
+            "BAD_PROPOSAL_TXID: transaction id is not what it must be: hash of nonce and creator",
         ),
         (
             "channel id",
             make(&|e| in_envelope_channel_header(e, |h| h.channel_id.clear())),
-            "TARGET_CHAIN_NOT_FOUND: channel id is not acceptable: a channel id",
+            "TARGET_CHAIN_NOT_FOUND: channel id is not what it must be: a channel id",
         ),
         (
             "timestamp",
             make(&|e| in_envelope_channel_header(e, |h| h.timestamp = None)),
-            "INVALID_ENDORSER_TRANSACTION: proposal hash is not acceptable: hash of this very proposal",
+            "INVALID_ENDORSER_TRANSACTION: proposal hash is not what it must be: hash of this very proposal",
         ),
     ];
     for (case, envelope, text) in contradicting {

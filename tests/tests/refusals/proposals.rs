@@ -167,7 +167,7 @@ async fn proposals_of_whoever_is_not_who_they_say() {
         (
             "no timestamp",
             changed(&hc1, &call, |p| {
-                in_channel_header(p, |h| h.timestamp = None)
+                in_channel_header(p, |h| h.timestamp = None);
             }),
             "the proposal has no timestamp",
         ),
@@ -184,14 +184,14 @@ async fn proposals_of_whoever_is_not_who_they_say() {
         (
             "no creator",
             changed(&hc1, &call, |p| {
-                in_signature_header(p, |h| h.creator = Bytes::new())
+                in_signature_header(p, |h| h.creator = Bytes::new());
             }),
             "the proposal has no creator",
         ),
         (
             "no nonce",
             changed(&hc1, &call, |p| {
-                in_signature_header(p, |h| h.nonce = Bytes::new())
+                in_signature_header(p, |h| h.nonce = Bytes::new());
             }),
             "the proposal has no nonce",
         ),
@@ -270,22 +270,22 @@ async fn proposals_of_whoever_is_not_who_they_say() {
         ("no channel", "", "channel  is not known to this host"),
     ] {
         let signed = changed(&hc1, &call, |p| {
-            in_channel_header(p, |h| h.channel_id = channel.to_owned())
+            in_channel_header(p, |h| h.channel_id = channel.to_owned());
         });
         table.equal(
             case,
             answer_of(raw.evaluate(signed.clone()).await),
-            plain(Code::FailedPrecondition, found_in),
+            refused(Code::FailedPrecondition, "", found_in),
         );
         table.equal(
             case,
             answer_of(raw.endorse(signed.clone()).await),
-            plain(Code::FailedPrecondition, found_in),
+            refused(Code::FailedPrecondition, "", found_in),
         );
         table.equal(
             case,
             answer_of(raw.process_proposal(signed).await),
-            plain(Code::Unknown, found_in),
+            refused(Code::Unknown, "", found_in),
         );
     }
 
@@ -325,12 +325,17 @@ async fn proposals_of_whoever_is_not_who_they_say() {
     }
 
     // Organisations to ask.
-    let none = "\"no such one\" is not a MSP id: 1..=64 letters, digits, '.' or '-'";
-    let not_here = "no host of organisation SchoolMSP is known on channel providers";
+    let name = "\"no such one\" is not a MSP id: 1..=64 letters, digits, '.' or '-'";
+    let no_host = "no host of organisation SchoolMSP is known on channel providers";
     let no_target = "no host of the target organisations is known on this channel";
-    for (organization, code, endorse, evaluate) in [
-        ("no such one", Code::InvalidArgument, none, none),
-        ("SchoolMSP", Code::FailedPrecondition, not_here, no_target),
+    let no_name = plain(Code::InvalidArgument, name);
+    for (organization, endorsed, evaluated) in [
+        ("no such one", no_name.clone(), no_name),
+        (
+            "SchoolMSP",
+            refused(Code::Unavailable, "", no_host),
+            refused(Code::FailedPrecondition, "", no_target),
+        ),
     ] {
         let request = EndorseRequest {
             proposed_transaction: Some(proposal(&hc1, &call)),
@@ -338,22 +343,14 @@ async fn proposals_of_whoever_is_not_who_they_say() {
             ..EndorseRequest::default()
         };
         let found = answer_of(within(raw.gateway.clone().endorse(request)).await);
-        table.equal(
-            &format!("{organization}, endorse"),
-            found,
-            plain(code, endorse),
-        );
+        table.equal(&format!("{organization}, endorse"), found, endorsed);
         let request = EvaluateRequest {
             proposed_transaction: Some(proposal(&hc1, &call)),
             target_organizations: vec![organization.to_owned()],
             ..EvaluateRequest::default()
         };
         let found = answer_of(within(raw.gateway.clone().evaluate(request)).await);
-        table.equal(
-            &format!("{organization}, evaluate"),
-            found,
-            plain(code, evaluate),
-        );
+        table.equal(&format!("{organization}, evaluate"), found, evaluated);
     }
     table.equal("nothing has changed", network.settled().await, before);
 }

@@ -39,14 +39,14 @@ async fn transactions_that_are_not_what_was_endorsed() {
     let other = endorsed(&raw, &hc1, "other").await;
     let mut other_endorsed = protos::ChaincodeEndorsedAction::default();
     in_endorsed(&mut other.clone(), |endorsed| {
-        other_endorsed = endorsed.clone()
+        other_endorsed = endorsed.clone();
     });
     let other_payload = other_endorsed.proposal_response_payload.clone();
     let cases: Vec<(&str, Change, &str)> = vec![
         (
             "outcome of another proposal",
             change(move |e| in_endorsed(e, |a| a.proposal_response_payload = other_payload)),
-            "INVALID_ENDORSER_TRANSACTION: proposal hash is not acceptable: hash of this very proposal",
+            "INVALID_ENDORSER_TRANSACTION: proposal hash is not what it must be: hash of this very proposal",
         ),
         (
             "arguments changed",
@@ -65,10 +65,10 @@ async fn transactions_that_are_not_what_was_endorsed() {
                                     .args[1] = Bytes::from_static(b"{}");
                             });
                         },
-                    )
-                })
+                    );
+                });
             }),
-            "INVALID_ENDORSER_TRANSACTION: proposal hash is not acceptable: hash of this very proposal",
+            "INVALID_ENDORSER_TRANSACTION: proposal hash is not what it must be: hash of this very proposal",
         ),
         (
             "transient data left in",
@@ -80,72 +80,72 @@ async fn transactions_that_are_not_what_was_endorsed() {
                             p.transient_map
                                 .insert("secret".to_owned(), Bytes::from_static(b"x"));
                         },
-                    )
-                })
+                    );
+                });
             }),
-            "INVALID_ENDORSER_TRANSACTION: chaincode proposal payload is not acceptable: no transient data",
+            "INVALID_ENDORSER_TRANSACTION: chaincode proposal payload is not what it must be: no transient data",
         ),
         (
             "time changed",
             change(|e| {
-                in_envelope_channel_header(e, |h| h.timestamp.as_mut().unwrap().seconds += 1)
+                in_envelope_channel_header(e, |h| h.timestamp.as_mut().unwrap().seconds += 1);
             }),
-            "INVALID_ENDORSER_TRANSACTION: proposal hash is not acceptable: hash of this very proposal",
+            "INVALID_ENDORSER_TRANSACTION: proposal hash is not what it must be: hash of this very proposal",
         ),
         (
             "transaction id changed",
             change(|e| in_envelope_channel_header(e, |h| h.tx_id = "0".repeat(64))),
-            "BAD_PROPOSAL_TXID: transaction id is not acceptable: hash of nonce and creator",
+            "BAD_PROPOSAL_TXID: transaction id is not what it must be: hash of nonce and creator",
         ),
         (
             "header type changed",
             change(|e| in_envelope_channel_header(e, |h| h.r#type = 1)),
-            "UNKNOWN_TX_TYPE: header type is not acceptable: 3",
+            "UNKNOWN_TX_TYPE: header type is not what it must be: 3",
         ),
         (
             "epoch changed",
             change(|e| in_envelope_channel_header(e, |h| h.epoch = 1)),
-            "BAD_COMMON_HEADER: epoch is not acceptable: 0",
+            "BAD_COMMON_HEADER: epoch is not what it must be: 0",
         ),
         (
             "two actions",
             change(|e| in_transaction(e, |t| t.actions.push(t.actions[0].clone()))),
-            "NIL_TXACTION: transaction is not acceptable: exactly one action",
+            "NIL_TXACTION: transaction is not what it must be: exactly one action",
         ),
         (
             "no action",
             change(|e| in_transaction(e, |t| t.actions.clear())),
-            "NIL_TXACTION: transaction is not acceptable: exactly one action",
+            "NIL_TXACTION: transaction is not what it must be: exactly one action",
         ),
         (
             "header of the action changed",
             change(|e| in_transaction(e, |t| t.actions[0].header = Bytes::from_static(b"x"))),
-            "INVALID_ENDORSER_TRANSACTION: action header is not acceptable: the envelope's signature header",
+            "INVALID_ENDORSER_TRANSACTION: action header is not what it must be: the envelope's signature header",
         ),
         (
             "another contract",
             change(|e| {
                 in_outcome(e, |a| {
-                    a.chaincode_id.as_mut().unwrap().name = "billing".to_owned()
-                })
+                    a.chaincode_id.as_mut().unwrap().name = "billing".to_owned();
+                });
             }),
-            "INVALID_CHAINCODE: chaincode id is not acceptable: the same in header, input and action",
+            "INVALID_CHAINCODE: chaincode id is not what it must be: the same in header, input and action",
         ),
         (
             "key written twice",
             change(|e| in_rw_set(e, |s| s.writes.push(s.writes[0].clone()))),
-            "BAD_RWSET: writes is not acceptable: sorted by key, each once",
+            "BAD_RWSET: writes is not what it must be: sorted by key, each once",
         ),
         (
             "event of another transaction",
             change(|e| {
                 in_outcome(e, |a| {
                     edit(&mut a.events, |v: &mut protos::ChaincodeEvent| {
-                        v.tx_id = "0".repeat(64)
-                    })
-                })
+                        v.tx_id = "0".repeat(64);
+                    });
+                });
             }),
-            "INVALID_OTHER_REASON: chaincode event is not acceptable: of this contract and transaction",
+            "INVALID_OTHER_REASON: chaincode event is not what it must be: of this contract and transaction",
         ),
     ];
     let before = network.settled().await;
@@ -161,7 +161,7 @@ async fn transactions_that_are_not_what_was_endorsed() {
             let mut value = set.writes[0].value.to_vec();
             *value.last_mut().unwrap() ^= 1;
             set.writes[0].value = value.into();
-        })
+        });
     };
     let not_accepted = "creator is not accepted: ";
     let bad = "creator is not accepted: the signature does not verify";
@@ -190,7 +190,7 @@ async fn transactions_that_are_not_what_was_endorsed() {
     );
     let mut envelope = endorsed(&raw, &hc1, "mallory").await;
     in_envelope_channel_header(&mut envelope, |header| {
-        header.channel_id = "records".to_owned()
+        header.channel_id = "records".to_owned();
     });
     let found = answer_of(raw.submit(sign_envelope(&hc1, envelope)).await);
     table.holds("another channel", found.code != Code::Ok);
@@ -240,50 +240,49 @@ async fn transactions_that_are_not_what_was_endorsed() {
                     endorser,
                     signature,
                 });
-            })
+            });
         })
     };
     let others = other_endorsed.endorsements.clone();
-    use ValidationCode as Code_;
     let cases: Vec<(&str, Change, ValidationCode)> = vec![
         (
             "write changed, signed again",
             change(flip),
-            Code_::EndorsementPolicyFailure,
+            ValidationCode::EndorsementPolicyFailure,
         ),
         (
             "answer changed",
             change(|e| {
                 in_outcome(e, |a| {
-                    a.response.as_mut().unwrap().payload = Bytes::from_static(b"{}")
-                })
+                    a.response.as_mut().unwrap().payload = Bytes::from_static(b"{}");
+                });
             }),
-            Code_::EndorsementPolicyFailure,
+            ValidationCode::EndorsementPolicyFailure,
         ),
         (
             "event taken away",
             change(|e| in_outcome(e, |a| a.events = Bytes::new())),
-            Code_::EndorsementPolicyFailure,
+            ValidationCode::EndorsementPolicyFailure,
         ),
         (
             "reads taken away",
             change(|e| in_rw_set(e, |s| s.reads.clear())),
-            Code_::EndorsementPolicyFailure,
+            ValidationCode::EndorsementPolicyFailure,
         ),
         (
             "endorsements of another transaction",
             change(move |e| in_endorsed(e, |a| a.endorsements = others)),
-            Code_::EndorsementPolicyFailure,
+            ValidationCode::EndorsementPolicyFailure,
         ),
         (
             "only the hospital's endorsement",
             change(|e| in_endorsed(e, |a| a.endorsements.retain(|x| is_of(x, "HospitalMSP")))),
-            Code_::EndorsementPolicyFailure,
+            ValidationCode::EndorsementPolicyFailure,
         ),
         (
             "only the clinic's endorsement",
             change(|e| in_endorsed(e, |a| a.endorsements.retain(|x| is_of(x, "ClinicMSP")))),
-            Code_::EndorsementPolicyFailure,
+            ValidationCode::EndorsementPolicyFailure,
         ),
         (
             "one endorsement twice",
@@ -291,52 +290,52 @@ async fn transactions_that_are_not_what_was_endorsed() {
                 in_endorsed(e, |a| {
                     a.endorsements.retain(|x| is_of(x, "HospitalMSP"));
                     a.endorsements.push(a.endorsements[0].clone());
-                })
+                });
             }),
-            Code_::EndorsementPolicyFailure,
+            ValidationCode::EndorsementPolicyFailure,
         ),
         (
             "no endorsement",
             change(|e| in_endorsed(e, |a| a.endorsements.clear())),
-            Code_::EndorsementPolicyFailure,
+            ValidationCode::EndorsementPolicyFailure,
         ),
         (
             "endorsement with high-S signature",
             change(|e| {
                 in_endorsed(e, |a| {
-                    a.endorsements[0].signature = high_s(&a.endorsements[0].signature)
-                })
+                    a.endorsements[0].signature = high_s(&a.endorsements[0].signature);
+                });
             }),
-            Code_::EndorsementPolicyFailure,
+            ValidationCode::EndorsementPolicyFailure,
         ),
         (
             "endorsement of a forged host",
             endorse_as(forged),
-            Code_::EndorsementPolicyFailure,
+            ValidationCode::EndorsementPolicyFailure,
         ),
         (
             "endorsement of a client",
             endorse_as(client_of_clinic),
-            Code_::EndorsementPolicyFailure,
+            ValidationCode::EndorsementPolicyFailure,
         ),
         (
             "endorsement of an expired host",
             endorse_as(expired),
-            Code_::EndorsementPolicyFailure,
+            ValidationCode::EndorsementPolicyFailure,
         ),
         (
             "another version of the contract",
             change(|e| {
                 in_outcome(e, |a| {
-                    a.chaincode_id.as_mut().unwrap().version = "0.9.0".to_owned()
-                })
+                    a.chaincode_id.as_mut().unwrap().version = "0.9.0".to_owned();
+                });
             }),
-            Code_::ChaincodeVersionConflict,
+            ValidationCode::ChaincodeVersionConflict,
         ),
         (
             "a refusal as outcome",
             change(|e| in_outcome(e, |a| a.response.as_mut().unwrap().status = 500)),
-            Code_::InvalidEndorserTransaction,
+            ValidationCode::InvalidEndorserTransaction,
         ),
     ];
     let mut invalid = Vec::new();
@@ -367,7 +366,7 @@ async fn transactions_that_are_not_what_was_endorsed() {
     let again = envelope.clone();
     raw.submit(envelope).await.unwrap();
     let (code, block) = client.commit_status(tx_id).await.unwrap();
-    table.equal("unchanged", code, Code_::Valid);
+    table.equal("unchanged", code, ValidationCode::Valid);
 
     // Once more, byte for byte: ordered, and without effect.
     raw.submit(again).await.unwrap();
@@ -386,7 +385,7 @@ async fn transactions_that_are_not_what_was_endorsed() {
     table.equal(
         "the id's verdict stays the first one",
         told,
-        (Code_::Valid, block),
+        (ValidationCode::Valid, block),
     );
 
     // An id that an invalid transaction of its own creator has taken is gone as well.

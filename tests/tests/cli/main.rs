@@ -1,0 +1,11 @@
+//! The command line: help, answers for people and programs, exit codes, and what it says when it
+//! cannot do what it was asked.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so"
+)]
+
+mod commands;
+mod networks;
+mod provisioning;
