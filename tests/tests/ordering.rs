@@ -9,12 +9,14 @@
 use std::fs;
 
 use bytes::Bytes;
+use cordon_identity::{Certificate as Certificate509, Signer, SigningKey};
+use cordon_order::HostCredentials;
 use cordon_tests::craft::{
     in_envelope_channel_header, in_payload, proposal, sign_envelope, tx_id_of_envelope,
 };
 use cordon_tests::{
-    CHANNEL, CLINIC, HOSPITAL, Network, Table, blocks, create_emr, emr_of, eventually_async,
-    state_of, within,
+    CHANNEL, HOSPITAL, Network, Table, blocks, create_emr, emr_of, eventually_async, state_of,
+    within,
 };
 use cordon_types::ValidationCode;
 use cordon_wire::encode;
@@ -22,7 +24,7 @@ use cordon_wire::proto::common::Envelope;
 use cordon_wire::proto::cordon::ordering::v1::ordering_log_client::OrderingLogClient;
 use cordon_wire::proto::cordon::ordering::v1::{AppendRequest, ReadRequest};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
 
 /// A connection to the log that shows the certificate in `folder`, or none.
 fn log(network: &Network, shows: Option<(&str, &str)>) -> OrderingLogClient<Channel> {
@@ -41,9 +43,32 @@ fn log(network: &Network, shows: Option<(&str, &str)>) -> OrderingLogClient<Chan
     OrderingLogClient::new(channel)
 }
 
+/// What a signer says of the TLS certificate in `folder`.
+fn vouched(network: &Network, signer: &Signer, (folder, name): (&str, &str)) -> HostCredentials {
+    let path = network
+        .dir()
+        .join(format!("organizations/{folder}/tls/{name}.crt"));
+    let certificate = Certificate509::from_pem(&fs::read(path).unwrap()).unwrap();
+    let statement = HostCredentials::statement(&CHANNEL.parse().unwrap(), certificate.der());
+    HostCredentials {
+        creator: signer.serialized(),
+        signature: signer.sign(&statement).unwrap(),
+    }
+}
+
+/// The clinic's host, as it can sign.
+fn clinic_host(network: &Network) -> Signer {
+    let msp = network.dir().join("organizations/clinic/host/msp");
+    let read = |path: &str| fs::read_to_string(msp.join(path)).unwrap();
+    let key = SigningKey::from_pem(&read("keystore/priv_sk")).unwrap();
+    let certificate = read("signcerts/host.clinic-cert.pem");
+    Signer::new("ClinicMSP".parse().unwrap(), &certificate, key).unwrap()
+}
+
 /// Appends to a channel's log; what was refused.
 async fn append(
     log: &OrderingLogClient<Channel>,
+    credentials: Option<&HostCredentials>,
     channel: &str,
     envelope: Bytes,
 ) -> Result<String, Status> {
@@ -51,7 +76,10 @@ async fn append(
         channel_id: channel.to_owned(),
         envelope,
     };
-    let requests = futures::stream::iter([request]);
+    let mut requests = Request::new(futures::stream::iter([request]));
+    if let Some(credentials) = credentials {
+        credentials.put(requests.metadata_mut());
+    }
     let mut replies = within(log.clone().append(requests)).await?.into_inner();
     let reply = within(replies.message()).await?;
     Ok(reply.expect("no reply").refused)
@@ -64,6 +92,8 @@ async fn a_member_may_append_anything_and_gains_nothing() {
     let hc1 = network.signer("hospital/hc1");
     let client = network.client("hospital/hc1");
     let clinic = log(&network, Some(("clinic/host", "server")));
+    let host = vouched(&network, &clinic_host(&network), ("clinic/host", "server"));
+    let host = Some(&host);
     let mut table = Table::new();
 
     let honest = |patient: &'static str| {
@@ -141,7 +171,7 @@ async fn a_member_may_append_anything_and_gains_nothing() {
     ];
     let before = network.settled().await;
     for (index, (case, envelope, code)) in (0..).zip(cases) {
-        let appended = append(&clinic, CHANNEL, envelope).await;
+        let appended = append(&clinic, host, CHANNEL, envelope).await;
         table.equal(
             case,
             appended.map_err(|status| status.to_string()),
@@ -182,7 +212,7 @@ async fn a_member_may_append_anything_and_gains_nothing() {
     table.equal("verify", (verified.code, verified.stderr.as_str()), (0, ""));
 
     let too_large = Bytes::from(vec![0; 13 << 20]);
-    let found = append(&clinic, CHANNEL, too_large).await.unwrap();
+    let found = append(&clinic, host, CHANNEL, too_large).await.unwrap();
     table.contains("too large", &found, "at most 12582912 are allowed");
 }
 
@@ -191,22 +221,59 @@ async fn only_member_hosts_reach_the_log() {
     let network = Network::start().await;
     let before = network.settled().await;
     let mut table = Table::new();
-    for (case, shows) in [
-        ("nobody", None),
-        ("a patient", Some(("hospital/users/pa1", "client"))),
-        ("an admin", Some(("clinic/users/admin", "client"))),
+    let of_clinic = clinic_host(&network);
+    let host_tls = ("clinic/host", "server");
+    let patient_tls = ("hospital/users/pa1", "client");
+    let admin_tls = ("clinic/users/admin", "client");
+    let patient = network.signer("hospital/pa1");
+    let host_credentials = vouched(&network, &of_clinic, host_tls);
+    for (case, shows, credentials) in [
+        ("nobody", None, None),
+        ("nobody, as the host", None, Some(host_credentials.clone())),
+        ("a patient", Some(patient_tls), None),
+        (
+            "a patient, vouched by herself",
+            Some(patient_tls),
+            Some(vouched(&network, &patient, patient_tls)),
+        ),
+        (
+            "a patient, with what a host said",
+            Some(patient_tls),
+            Some(host_credentials.clone()),
+        ),
+        (
+            "another's certificate, vouched by a host",
+            Some(patient_tls),
+            Some(vouched(&network, &of_clinic, patient_tls)),
+        ),
+        ("an admin", Some(admin_tls), None),
+        (
+            "an admin, with what its host said",
+            Some(admin_tls),
+            Some(host_credentials.clone()),
+        ),
+        ("a host without a word", Some(host_tls), None),
     ] {
         let log = log(&network, shows);
-        let found = append(&log, CHANNEL, Bytes::from_static(b"x")).await;
+        let found = append(
+            &log,
+            credentials.as_ref(),
+            CHANNEL,
+            Bytes::from_static(b"x"),
+        )
+        .await;
         table.equal(
             &format!("{case}, append"),
             found.map_err(|status| status.code()),
             Err(Code::PermissionDenied),
         );
-        let request = ReadRequest {
+        let mut request = Request::new(ReadRequest {
             channel_id: CHANNEL.to_owned(),
             position: 0,
-        };
+        });
+        if let Some(credentials) = &credentials {
+            credentials.put(request.metadata_mut());
+        }
         let found = within(log.clone().read(request)).await;
         table.equal(
             &format!("{case}, read"),
@@ -214,9 +281,15 @@ async fn only_member_hosts_reach_the_log() {
             Err(Code::PermissionDenied),
         );
     }
-    let clinic = log(&network, Some((&format!("{CLINIC}/host"), "server")));
+    let clinic = log(&network, Some(host_tls));
     for channel in ["records", ""] {
-        let found = append(&clinic, channel, Bytes::from_static(b"x")).await;
+        let found = append(
+            &clinic,
+            Some(&host_credentials),
+            channel,
+            Bytes::from_static(b"x"),
+        )
+        .await;
         table.equal(
             "another channel",
             found.map_err(|status| status.code()),

@@ -1,6 +1,6 @@
 //! The channel's configuration: one readable document, in block 0.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use cordon_identity::{IdentityError, MspConfig};
@@ -65,6 +65,61 @@ impl Default for BatchConfig {
     }
 }
 
+impl ContractConfig {
+    /// Who must endorse, on a channel with these members.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the policy cannot be read, or asks for somebody who is no member.
+    pub fn endorsement_policy(
+        &self,
+        members: &BTreeSet<MspId>,
+    ) -> Result<EndorsementPolicy, ConfigError> {
+        let contract: ContractId = self.name.parse()?;
+        let policy = EndorsementPolicy::parse(&self.endorsement_policy).map_err(|source| {
+            ConfigError::EndorsementPolicy {
+                contract: contract.clone(),
+                source,
+            }
+        })?;
+        let stranger = policy
+            .principals()
+            .into_iter()
+            .find(|p| !members.contains(&p.msp_id));
+        if let Some(stranger) = stranger {
+            return Err(ConfigError::NotMember {
+                contract,
+                msp_id: stranger.msp_id.clone(),
+            });
+        }
+        Ok(policy)
+    }
+}
+
+impl BatchConfig {
+    /// The same, checked.
+    ///
+    /// # Errors
+    /// [`ConfigError::Zero`].
+    pub fn limits(&self) -> Result<BatchLimits, ConfigError> {
+        let Self {
+            transactions_max,
+            bytes_max,
+        } = *self;
+        for (field, value) in [
+            ("transactions_max", transactions_max),
+            ("bytes_max", bytes_max),
+        ] {
+            if value == 0 {
+                return Err(ConfigError::Zero { field });
+            }
+        }
+        Ok(BatchLimits {
+            count_max: transactions_max,
+            bytes_max,
+        })
+    }
+}
+
 /// What is wrong with a channel's configuration.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -82,6 +137,14 @@ pub enum ConfigError {
         contract: ContractId,
         /// Why.
         source: PolicyError,
+    },
+    /// An endorsement policy asks for an organisation that is no member, so it could not be met.
+    #[error("endorsement policy of contract {contract}: {msp_id} is no member of the channel")]
+    NotMember {
+        /// The contract.
+        contract: ContractId,
+        /// The organisation.
+        msp_id: MspId,
     },
     /// Two of a kind have one name.
     #[error("{kind} {name} is there twice")]
@@ -145,22 +208,7 @@ impl ChannelConfig {
     /// # Errors
     /// [`ConfigError::Zero`].
     pub fn limits(&self) -> Result<BatchLimits, ConfigError> {
-        let BatchConfig {
-            transactions_max,
-            bytes_max,
-        } = self.batch;
-        for (field, value) in [
-            ("transactions_max", transactions_max),
-            ("bytes_max", bytes_max),
-        ] {
-            if value == 0 {
-                return Err(ConfigError::Zero { field });
-            }
-        }
-        Ok(BatchLimits {
-            count_max: transactions_max,
-            bytes_max,
-        })
+        self.batch.limits()
     }
 
     /// What validation goes by.
@@ -181,21 +229,17 @@ impl ChannelConfig {
         let mut contracts = BTreeMap::new();
         for config in &self.contracts {
             let contract: ContractId = config.name.parse()?;
-            let endorsement_policy =
-                EndorsementPolicy::parse(&config.endorsement_policy).map_err(|source| {
-                    ConfigError::EndorsementPolicy {
-                        contract: contract.clone(),
-                        source,
-                    }
-                })?;
+            let endorsement_policy = config.endorsement_policy(&rules.members)?;
+            let version = config.version.clone();
             let deployed = ContractRules::Deployed {
-                version: config.version.clone(),
+                version,
                 endorsement_policy,
             };
             if contracts.insert(contract, deployed).is_some() {
+                let name = config.name.clone();
                 return Err(ConfigError::Twice {
                     kind: "contract",
-                    name: config.name.clone(),
+                    name,
                 });
             }
         }

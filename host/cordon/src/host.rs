@@ -9,9 +9,9 @@ use bytes::Bytes;
 use cordon_channel::{Channel, ChannelConfig, ComponentStore};
 use cordon_endorse::Endorser;
 use cordon_execute::Runtime;
-use cordon_gateway::{Host, HostOptions, Peer, TlsOptions, serve};
-use cordon_identity::SignatureCache;
-use cordon_order::{EmbeddedLog, OrderingLog, RemoteLog};
+use cordon_gateway::{Host, HostOptions, Peer, Tls, TlsOptions, serve};
+use cordon_identity::{Certificate, SignatureCache};
+use cordon_order::{EmbeddedLog, HostCredentials, OrderingLog, RemoteLog};
 use cordon_types::{ChannelId, MspId};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -157,13 +157,27 @@ impl RunningHost {
             })
             .collect::<Result<Vec<_>>>()?;
 
+        // Before anything is opened: TLS is what is most often set up wrongly.
+        let tls = Tls::new(&TlsOptions {
+            certificate: certificate.clone(),
+            key,
+            client_roots: roots.into_values().collect(),
+        })?;
+        let shown = Certificate::from_pem(certificate.as_bytes())?;
+        let vouch = |channel: &ChannelId| -> Result<HostCredentials> {
+            let statement = HostCredentials::statement(channel, shown.der());
+            Ok(HostCredentials {
+                creator: signer.serialized(),
+                signature: signer.sign(&statement)?,
+            })
+        };
         let components = ComponentStore::new(config.components.clone(), runtime.clone());
         let signatures = Arc::new(SignatureCache::default());
         let mut ordering_logs = BTreeMap::new();
         let mut channels = Vec::new();
         for (section, (block, channel_config)) in config.channels.iter().zip(genesis) {
             let id = channel_config.id()?;
-            let log = open_log(&config, section, &channel_config, &peers)?;
+            let log = open_log(&config, section, &channel_config, &peers, &vouch)?;
             if let OrderingLog::Embedded(log) = &log {
                 ordering_logs.insert(id.clone(), log.clone());
             }
@@ -186,7 +200,7 @@ impl RunningHost {
         let host = Host::new(HostOptions {
             msp_id,
             address: config.address.clone(),
-            endorser: Endorser::new(signer),
+            endorser: Endorser::new(Arc::clone(&signer)),
             channels: channels.clone(),
             peers,
             ordering_logs,
@@ -198,16 +212,11 @@ impl RunningHost {
             .map(|channel| tokio::spawn(Arc::clone(channel).run()))
             .collect();
         let (stop, mut stopping) = tokio::sync::watch::channel(false);
-        let tls = TlsOptions {
-            certificate,
-            key,
-            client_roots: roots.into_values().collect(),
-        };
         let server = tokio::spawn(async move {
             let stop = async move {
                 let _ = stopping.wait_for(|stop| *stop).await;
             };
-            serve(host, listener, &tls, stop).await
+            serve(host, listener, tls, stop).await
         });
         Ok(Self {
             channels,
@@ -258,6 +267,7 @@ fn open_log(
     section: &ChannelSection,
     channel: &ChannelConfig,
     peers: &[Peer],
+    vouch: &dyn Fn(&ChannelId) -> Result<HostCredentials>,
 ) -> Result<OrderingLog> {
     let id: ChannelId = channel.id()?;
     match &section.ordering {
@@ -274,11 +284,9 @@ fn open_log(
             let Some(peer) = peers.iter().find(|peer| peer.address() == address) else {
                 bail!("channel {id}: the ordering log is at {address}, which is none of the peers");
             };
-            Ok(OrderingLog::Remote(RemoteLog::new(
-                id,
-                address.clone(),
-                peer.connection(),
-            )))
+            let credentials = vouch(&id)?;
+            let log = RemoteLog::new(id, address.clone(), peer.connection(), credentials);
+            Ok(OrderingLog::Remote(Box::new(log)))
         }
     }
 }

@@ -45,6 +45,16 @@ pub(crate) struct InfoArgs {
 }
 
 pub(crate) async fn run(command: LedgerCommand, output: &Output) -> Result<()> {
+    let caller = match &command {
+        LedgerCommand::Info(args) | LedgerCommand::Verify(args) => &args.caller,
+        LedgerCommand::Block { caller, .. } | LedgerCommand::Tx { caller, .. } => caller,
+    };
+    look(&command, output)
+        .await
+        .map_err(|error| caller.explain(error))
+}
+
+async fn look(command: &LedgerCommand, output: &Output) -> Result<()> {
     match command {
         LedgerCommand::Info(args) => {
             let client = args.caller.client()?;
@@ -56,15 +66,15 @@ pub(crate) async fn run(command: LedgerCommand, output: &Output) -> Result<()> {
             output.result(&text, &info.to_json());
         }
         LedgerCommand::Block { caller, number } => {
-            let block = block(&caller.client()?, &caller.channel, number).await?;
+            let block = block(&caller.client()?, &caller.channel, *number).await?;
             let (text, value) = describe_block(&block);
             output.result(&text, &value);
         }
         LedgerCommand::Tx { caller, id } => {
             let client = caller.client()?;
-            let call = Call::new("qscc", "GetBlockByTxID", &[&caller.channel, &id]);
+            let call = Call::new("qscc", "GetBlockByTxID", &[&caller.channel, id]);
             let block = CommittedBlock::parse(&client.evaluate(&call).await?)?;
-            let (text, value) = find_transaction(&block, &id)
+            let (text, value) = find_transaction(&block, id)
                 .with_context(|| format!("block {} does not hold {id}", block.header.number))?;
             output.result(&text, &value);
         }

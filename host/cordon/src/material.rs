@@ -60,13 +60,14 @@ impl OrganizationDir {
     pub(crate) fn create(&self, organization: &Organization) -> Result<()> {
         let name = &organization.name;
         let now = now();
-        // Clocks of a network differ a little; what is issued now must be valid everywhere now.
+        // Clocks may differ by as much as proposals are accepted for; what is issued now must be valid
+        // everywhere now.
         let long = Validity {
-            not_before: now - 300,
+            not_before: now - 3600,
             not_after: now + 3650 * DAY,
         };
         let short = Validity {
-            not_before: now - 300,
+            not_before: now - 3600,
             not_after: now + 365 * DAY,
         };
         let ca = CertificateAuthority::create(&format!("ca.{name}"), name, long)?;
@@ -182,7 +183,8 @@ fn write_msp(msp: &Path, ca: &CertificateAuthority, tls_ca: &CertificateAuthorit
 pub(crate) fn signer(msp_id: MspId, msp: &Path) -> Result<Signer> {
     let certificate = read(&only_file(&msp.join("signcerts"))?)?;
     let key = read(&only_file(&msp.join("keystore"))?)?;
-    Signer::new(msp_id, &certificate, SigningKey::from_pem(&key)?)
+    SigningKey::from_pem(&key)
+        .and_then(|key| Signer::new(msp_id, &certificate, key))
         .with_context(|| format!("cannot use the identity in {}", msp.display()))
 }
 

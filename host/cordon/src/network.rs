@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use cordon_channel::BatchConfig;
-use cordon_types::{ChannelId, ContractId, MspId};
+use cordon_channel::{BatchConfig, ContractConfig};
+use cordon_types::{ChannelId, MspId};
 use serde::Deserialize;
 
 /// A network, read and checked as a whole.
@@ -68,6 +68,18 @@ pub(crate) struct ContractEntry {
     /// The component, relative to the network file.
     pub(crate) component: PathBuf,
     pub(crate) endorsement_policy: String,
+}
+
+impl ContractEntry {
+    /// The contract as the channel's configuration names it, with its component's hash.
+    pub(crate) fn config(&self, sha256: String) -> ContractConfig {
+        ContractConfig {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            sha256,
+            endorsement_policy: self.endorsement_policy.clone(),
+        }
+    }
 }
 
 impl Network {
@@ -155,8 +167,19 @@ impl Network {
                 "channel {name}: {} keeps the ordering log but is no member",
                 channel.ordering
             );
+            let members = channel
+                .organizations
+                .iter()
+                .filter_map(|name| self.organization(name))
+                .map(|organization| Ok(organization.msp_id.parse()?))
+                .collect::<Result<BTreeSet<MspId>>>()?;
+            let error = || format!("channel {name}");
+            channel.batch.limits().with_context(error)?;
             for contract in &channel.contracts {
-                let _: ContractId = contract.name.parse()?;
+                contract
+                    .config(String::new())
+                    .endorsement_policy(&members)
+                    .with_context(error)?;
             }
         }
         Ok(())
@@ -164,7 +187,7 @@ impl Network {
 }
 
 /// Names become folders.
-fn check_name(kind: &str, name: &str) -> Result<()> {
+pub(crate) fn check_name(kind: &str, name: &str) -> Result<()> {
     let good = !name.is_empty()
         && name.len() <= 64
         && name

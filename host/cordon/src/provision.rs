@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use cordon_channel::{ChannelConfig, ContractConfig, genesis_block};
+use cordon_channel::{ChannelConfig, genesis_block};
 use cordon_execute::{Profile, Runtime};
 use serde::{Deserialize, Serialize};
 
@@ -99,12 +99,7 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
                 .compile(&bytes)
                 .with_context(|| format!("contract {} ({})", contract.name, path.display()))?;
             let sha256 = hex::encode(compiled.hash());
-            contracts.push(ContractConfig {
-                name: contract.name.clone(),
-                version: contract.version.clone(),
-                sha256: sha256.clone(),
-                endorsement_policy: contract.endorsement_policy.clone(),
-            });
+            contracts.push(contract.config(sha256.clone()));
             components.push((sha256, bytes));
         }
         channels.push((channel, contracts, components));
@@ -142,12 +137,6 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
             contracts,
             batch: channel.batch.clone(),
         };
-        config
-            .rules()
-            .with_context(|| format!("channel {}", channel.name))?;
-        config
-            .limits()
-            .with_context(|| format!("channel {}", channel.name))?;
         let path = genesis_path(dir, &channel.name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use cordon_client::{Client, Endpoint};
+use cordon_client::{Client, ClientError, Endpoint};
 
 use crate::material::{self, OrganizationDir};
+use crate::network::check_name;
 use crate::provision::Connection;
 
 /// Who calls, and where.
@@ -27,20 +28,53 @@ pub(crate) struct CallerArgs {
 impl CallerArgs {
     /// The client that this names.
     pub(crate) fn client(&self) -> Result<Client> {
-        let (organization, user) = self
-            .caller
-            .split_once('/')
-            .with_context(|| format!("{:?} is not organisation/user", self.caller))?;
+        let (organization, user) = self.names()?;
         client(&self.dir, organization, user, &self.channel)
+    }
+
+    /// Says which host could not be reached, if that is what happened.
+    pub(crate) fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        let unreachable = error
+            .downcast_ref::<ClientError>()
+            .is_some_and(is_connection_lost);
+        let address = self
+            .names()
+            .and_then(|(organization, _)| Connection::read(&self.dir, organization))
+            .map(|connection| connection.endpoint);
+        match address {
+            Ok(address) if unreachable => error.context(format!(
+                "no host answers at {address}: start the network (cordon up --dir {})",
+                self.dir.display()
+            )),
+            _ => error,
+        }
+    }
+
+    fn names(&self) -> Result<(&str, &str)> {
+        self.caller
+            .split_once('/')
+            .with_context(|| format!("{:?} is not organisation/user", self.caller))
+    }
+}
+
+/// Whether the connection failed, rather than the host saying that something is unavailable: that
+/// comes with details.
+fn is_connection_lost(error: &ClientError) -> bool {
+    match error {
+        ClientError::Status { code, details, .. } => {
+            *code == tonic::Code::Unavailable && details.is_empty()
+        }
+        error => matches!(error, ClientError::Connect { .. }),
     }
 }
 
 /// A client for a user of an organisation, at that organisation's host.
 pub(crate) fn client(dir: &Path, organization: &str, user: &str, channel: &str) -> Result<Client> {
+    check_name("organization", organization)?;
     let connection = Connection::read(dir, organization)?;
     let folder = OrganizationDir::new(dir, organization).user(user);
     ensure!(
-        folder.exists(),
+        check_name("user", user).is_ok() && folder.exists(),
         "organization {organization} has no user {user}; there are {}",
         users(dir, organization).join(", ")
     );

@@ -43,9 +43,17 @@ impl CallArgs {
 }
 
 pub(crate) async fn run(command: TxCommand, output: &Output) -> Result<()> {
+    let (TxCommand::Submit(args) | TxCommand::Evaluate(args)) = &command;
+    call(&command, args, output)
+        .await
+        .map_err(|error| args.caller.explain(error))
+}
+
+async fn call(command: &TxCommand, args: &CallArgs, output: &Output) -> Result<()> {
+    let client = args.caller.client()?;
     match command {
-        TxCommand::Submit(args) => {
-            let receipt = args.caller.client()?.transact(&args.call()).await?;
+        TxCommand::Submit(_) => {
+            let receipt = client.transact(&args.call()).await?;
             let answer = String::from_utf8_lossy(&receipt.answer);
             let text = format!(
                 "{answer}\ncommitted in block {}: {}",
@@ -59,8 +67,8 @@ pub(crate) async fn run(command: TxCommand, output: &Output) -> Result<()> {
             });
             output.result(text.trim_start(), &value);
         }
-        TxCommand::Evaluate(args) => {
-            let answer = args.caller.client()?.evaluate(&args.call()).await?;
+        TxCommand::Evaluate(_) => {
+            let answer = client.evaluate(&args.call()).await?;
             let answer = String::from_utf8_lossy(&answer);
             output.result(&answer, &json!({ "answer": json_or_text(&answer) }));
         }

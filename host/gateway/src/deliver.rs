@@ -86,12 +86,12 @@ async fn seek(
         Ok(range) => range,
         Err(outcome) => return answer(sender, outcome).await,
     };
-    if info.behavior == FAIL_IF_NOT_READY && stop >= channel.ledger().height() {
-        return answer(sender, Outcome::NotFound).await;
-    }
     let mut blocks = Box::pin(blocks(host, Arc::clone(&channel), start));
     let mut next = start;
     while next <= stop {
+        if info.behavior == FAIL_IF_NOT_READY && next >= channel.ledger().height() {
+            return answer(sender, Outcome::NotFound).await;
+        }
         let block = tokio::select! {
             block = blocks.next() => block,
             // A client that has gone is not waited for until the next block.

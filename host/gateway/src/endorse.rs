@@ -179,7 +179,12 @@ fn plan<'a>(
                 "no host of organisation {msp_id} is known on channel {}",
                 channel.id()
             );
-            return Err(Failure::Unreachable(text, Vec::new()));
+            let detail = Detail {
+                address: String::new(),
+                msp_id: msp_id.to_string(),
+                message: text.clone(),
+            };
+            return Err(Failure::Unreachable(text, vec![detail]));
         }
     }
     Ok(endorsers)

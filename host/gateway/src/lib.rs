@@ -29,4 +29,4 @@ mod submit;
 
 pub use host::{Host, HostOptions};
 pub use peer::{Peer, PeerError};
-pub use server::{ServeError, TlsOptions, serve};
+pub use server::{ServeError, Tls, TlsOptions, serve};

@@ -1,9 +1,10 @@
 //! `cordon.ordering.v1.OrderingLog`: the logs that this process keeps, for the channels' other
-//! hosts. Who asks is told by the TLS certificate of the connection.
+//! hosts and nobody else.
 
 use std::sync::Arc;
 
-use cordon_order::EmbeddedLog;
+use cordon_identity::Role;
+use cordon_order::{EmbeddedLog, HostCredentials};
 use cordon_wire::proto::cordon::ordering::v1::{
     AppendReply, AppendRequest, ReadReply, ReadRequest, ordering_log_server::OrderingLog,
 };
@@ -13,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::MetadataMap;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
@@ -28,8 +30,14 @@ pub(crate) struct OrderingLogService(pub(crate) Arc<Host>);
 pub(crate) type Connection = TlsStream<TcpStream>;
 
 impl OrderingLogService {
-    /// The log of a channel, for a host of a member organisation.
-    fn log(&self, extensions: &Extensions, channel_id: &str) -> Result<&EmbeddedLog, Status> {
+    /// The log of a channel, for a host of a member organisation: its TLS certificate must be the
+    /// organisation's, and its signing identity must vouch for that certificate.
+    fn log(
+        &self,
+        metadata: &MetadataMap,
+        extensions: &Extensions,
+        channel_id: &str,
+    ) -> Result<&EmbeddedLog, Status> {
         let denied = || Status::permission_denied("access denied");
         let id = channel_id.parse().map_err(|_| denied())?;
         let log = self.0.ordering_logs.get(&id).ok_or_else(denied)?;
@@ -39,10 +47,21 @@ impl OrderingLogService {
             .and_then(TlsConnectInfo::peer_certs)
             .ok_or_else(denied)?;
         let (certificate, intermediates) = certificates.split_first().ok_or_else(denied)?;
-        channel
-            .membership()
+        let membership = channel.membership();
+        let organization = membership
             .tls_organization(certificate, intermediates, now())
             .ok_or_else(denied)?;
+        let HostCredentials { creator, signature } =
+            HostCredentials::of(metadata).ok_or_else(denied)?;
+        let statement = HostCredentials::statement(&id, certificate);
+        let host = membership
+            .verify(&creator, &[&statement], &signature)
+            .map_err(|_| denied())?;
+        host.check_validity(now()).map_err(|_| denied())?;
+        let is_host = host.has_role(Role::Peer) || host.has_role(Role::Orderer);
+        if !is_host || *host.msp_id() != organization {
+            return Err(denied());
+        }
         Ok(log)
     }
 }
@@ -56,13 +75,13 @@ impl OrderingLog for OrderingLogService {
         &self,
         request: Request<Streaming<AppendRequest>>,
     ) -> Result<Response<Self::AppendStream>, Status> {
-        let (_, extensions, mut requests) = request.into_parts();
+        let (metadata, extensions, mut requests) = request.into_parts();
         let service = Self(Arc::clone(&self.0));
         let (sender, appends) = mpsc::channel(UNDER_WAY_MAX);
         let reading = async move {
             while let Ok(Some(request)) = requests.message().await {
                 // Each append is begun at once, so that many share one write; replies keep order.
-                let append = match service.log(&extensions, &request.channel_id) {
+                let append = match service.log(&metadata, &extensions, &request.channel_id) {
                     Ok(log) => {
                         let log = log.clone();
                         Ok(tokio::spawn(
@@ -100,7 +119,8 @@ impl OrderingLog for OrderingLogService {
         &self,
         request: Request<ReadRequest>,
     ) -> Result<Response<Self::ReadStream>, Status> {
-        let log = self.log(request.extensions(), &request.get_ref().channel_id)?;
+        let channel_id = &request.get_ref().channel_id;
+        let log = self.log(request.metadata(), request.extensions(), channel_id)?;
         let records = log
             .read(request.get_ref().position)
             .map(|records| match records {

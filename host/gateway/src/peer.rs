@@ -16,14 +16,26 @@ const CONNECT_MAX: Duration = Duration::from_secs(3);
 const KEEPALIVE: Duration = Duration::from_secs(10);
 const MESSAGE_BYTES_MAX: usize = 100 << 20;
 
-/// An address that cannot be one.
+/// Why another host cannot be asked.
 #[derive(Debug, thiserror::Error)]
-#[error("{address} is not an address of a host: {reason}")]
-pub struct PeerError {
-    /// The address.
-    pub address: String,
-    /// What is wrong.
-    pub reason: String,
+#[non_exhaustive]
+pub enum PeerError {
+    /// The address is none.
+    #[error("{address} is not an address of a host: {reason}")]
+    Address {
+        /// The address.
+        address: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A certificate or key cannot be used.
+    #[error("TLS towards {address} cannot be set up, check the certificates: {reason}")]
+    Tls {
+        /// The other host.
+        address: String,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 /// A host of another organisation. Cheap to clone.
@@ -60,18 +72,20 @@ impl Peer {
         certificate_pem: &str,
         key_pem: &str,
     ) -> Result<Self, PeerError> {
-        let error = |error: tonic::transport::Error| PeerError {
-            address: address.clone(),
-            reason: error.to_string(),
-        };
         let tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(tls_roots_pem))
             .identity(Identity::from_pem(certificate_pem, key_pem))
             .domain_name(server_name);
         let connection = Endpoint::from_shared(format!("https://{address}"))
-            .map_err(error)?
+            .map_err(|error| PeerError::Address {
+                address: address.clone(),
+                reason: error.to_string(),
+            })?
             .tls_config(tls)
-            .map_err(error)?
+            .map_err(|error| PeerError::Tls {
+                address: address.clone(),
+                reason: error.to_string(),
+            })?
             .connect_timeout(CONNECT_MAX)
             .http2_keep_alive_interval(KEEPALIVE)
             .keep_alive_while_idle(true)

@@ -51,6 +51,19 @@ pub struct TlsOptions {
     pub client_roots: Vec<String>,
 }
 
+/// A TLS identity that can be used.
+pub struct Tls(TlsAcceptor);
+
+impl Tls {
+    /// Reads certificates and key.
+    ///
+    /// # Errors
+    /// [`ServeError::Tls`] when one of them cannot be used.
+    pub fn new(options: &TlsOptions) -> Result<Self, ServeError> {
+        acceptor(options).map(Self)
+    }
+}
+
 /// Why a host cannot serve.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -66,16 +79,15 @@ pub enum ServeError {
 /// Serves `host` on `listener` until `stop` resolves; then ends streams, lets calls end and returns.
 ///
 /// # Errors
-/// [`ServeError`] when TLS cannot be set up or the listener fails.
+/// [`ServeError::Listener`] when the listener fails.
 pub async fn serve(
     host: Arc<Host>,
     listener: TcpListener,
-    tls: &TlsOptions,
+    tls: Tls,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    let acceptor = acceptor(tls)?;
     let (sender, accepted) = mpsc::channel::<Result<Connection, std::io::Error>>(ACCEPTED_MAX);
-    let accepting = tokio::spawn(accept(listener, acceptor, sender));
+    let accepting = tokio::spawn(accept(listener, tls.0, sender));
 
     let service = Service(Arc::clone(&host));
     let reflection = tonic_reflection::server::Builder::configure()

@@ -83,7 +83,13 @@ impl Failure {
                     Rpc::CommitStatus | Rpc::ChaincodeEvents => Code::PermissionDenied,
                     Rpc::ProcessProposal => Code::Unknown,
                 };
-                (code, prefixed(rpc, &detail.message), vec![detail])
+                // Whoever may not read a channel must not learn whether it exists.
+                let details = if code == Code::PermissionDenied {
+                    Vec::new()
+                } else {
+                    vec![detail.clone()]
+                };
+                (code, prefixed(rpc, &detail.message), details)
             }
             Self::ChannelUnknown(channel) => {
                 let text = format!("channel {channel} is not known to this host");

@@ -1,14 +1,16 @@
 //! From a block to the changes of the derived state: one batch, the same whether the block is
 //! committed now or replayed later.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cordon_types::{ValidationCode, Version};
 use cordon_wire::block::CommittedBlock;
+use sled::IVec;
 
 use crate::entries::{
-    Change, INLINE_BYTES_MAX, META, Meta, Part, Pointer, StateValue, TxLocation, block_hash_key,
-    encode_change, encode_state, encode_tx, history_key, history_prefix, state_key, tx_key,
+    ChangeId, ChangesEncoder, INLINE_BYTES_MAX, META, Meta, Part, Pointer, StateValue, TxLocation,
+    block_hash_key, decode_state, encode_state, encode_tx, state_key, tx_key,
 };
 use crate::store::Store;
 use crate::{CommitTransaction, LedgerError};
@@ -28,6 +30,7 @@ pub(crate) fn derive(
         batch: sled::Batch::default(),
         meta: *before,
         state: BTreeMap::new(),
+        history: ChangesEncoder::default(),
         tx_ids: BTreeSet::new(),
     };
     let envelopes = block.data.iter().zip(transactions);
@@ -43,20 +46,30 @@ pub(crate) fn derive(
     }
     let hash = block.hash();
     changes.insert(&block_hash_key(&hash), number.to_be_bytes().to_vec());
-    changes.finish(block, hash)
+    Ok(changes.finish(block, hash))
 }
 
 struct Changes<'a> {
     store: &'a Store,
     batch: sled::Batch,
     meta: Meta,
-    /// The last write of each key; `None` deletes.
-    state: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    state: BTreeMap<Vec<u8>, StateChange>,
+    history: ChangesEncoder,
     tx_ids: BTreeSet<[u8; 33]>,
 }
 
+/// What a block does to a state entry.
+struct StateChange {
+    before: Option<IVec>,
+    /// The last of the block.
+    last: ChangeId,
+    after: Vec<u8>,
+}
+
+// === impl Changes ===
+
 impl Changes<'_> {
-    /// Inserts an entry that was not there before.
+    /// Inserts an entry; the sum no longer holds what was there before.
     fn insert(&mut self, key: &[u8], value: Vec<u8>) {
         self.meta.sum.add(key, &value);
         self.batch.insert(key, value);
@@ -104,61 +117,76 @@ impl Changes<'_> {
         };
         let envelope_part = Part::of(block, envelope).ok_or(outside("the place of an envelope"))?;
         let envelope_pointer = Pointer::new(envelope_part, envelope);
-        for contract in &transaction.writes {
-            for write in &contract.writes {
-                // The envelope handed over may be another copy than the one in this block.
-                let value = write
-                    .value
-                    .as_ref()
-                    .map(|value| {
-                        Part::of(&transaction.envelope, value)
-                            .map(|part| (part, value))
-                            .ok_or(outside("the place of a value"))
-                    })
-                    .transpose()?;
-                let change = Change {
-                    envelope: envelope_pointer,
-                    value: value.as_ref().map(|(part, _)| *part),
-                };
-                let prefix = history_prefix(&contract.contract, &write.key);
-                self.insert(&history_key(prefix, version), encode_change(change));
-
-                let entry = value.map(|(part, value)| {
-                    let value = if value.len() <= INLINE_BYTES_MAX {
+        let writes = transaction.writes.iter().flat_map(|contract| {
+            let writes = contract.writes.iter();
+            writes.map(|write| (&contract.contract, write))
+        });
+        let mut previous = Vec::new();
+        for (position, (contract, write)) in (0u32..).zip(writes) {
+            let value = match &write.value {
+                None => None,
+                Some(value) => {
+                    // The envelope handed over may be another copy than the one in this block.
+                    let part = Part::of(&transaction.envelope, value)
+                        .ok_or(outside("the place of a value"))?;
+                    Some(if value.len() <= INLINE_BYTES_MAX {
                         StateValue::Inline(value)
                     } else {
                         let offset = envelope_part.offset + part.offset;
                         StateValue::Pointer(Pointer::new(Part { offset, ..part }, value))
-                    };
-                    encode_state(version, value)
-                });
-                self.state
-                    .insert(state_key(&contract.contract, write.key.as_bytes()), entry);
-            }
+                    })
+                }
+            };
+            let change = ChangeId { version, position };
+            let key = state_key(contract, write.key.as_bytes());
+            previous.push(self.set_state(key, change, encode_state(change, value))?);
         }
+        self.history
+            .transaction(version, envelope_pointer, &previous);
         Ok(())
     }
 
-    fn finish(
-        mut self,
-        block: &CommittedBlock,
-        hash: [u8; 32],
-    ) -> Result<(sled::Batch, Meta), LedgerError> {
-        for (key, value) in std::mem::take(&mut self.state) {
-            let old = self.store.get(&key)?;
-            if let Some(old) = &old {
-                self.meta.sum.remove(&key, old);
+    /// Makes `entry`, for `change`, the state entry at `key`; the change of the key before.
+    fn set_state(
+        &mut self,
+        key: Vec<u8>,
+        change: ChangeId,
+        entry: Vec<u8>,
+    ) -> Result<Option<ChangeId>, LedgerError> {
+        match self.state.entry(key) {
+            Entry::Occupied(mut found) => {
+                let found = found.get_mut();
+                found.after = entry;
+                Ok(Some(std::mem::replace(&mut found.last, change)))
             }
-            match value {
-                Some(value) => self.insert(&key, value),
-                None if old.is_some() => self.batch.remove(key),
-                None => {}
+            Entry::Vacant(place) => {
+                let before = self.store.get(place.key())?;
+                let previous = before.as_deref().map(decode_state).transpose()?;
+                let previous = previous.map(|(previous, _)| previous);
+                place.insert(StateChange {
+                    before,
+                    last: change,
+                    after: entry,
+                });
+                Ok(previous)
             }
+        }
+    }
+
+    fn finish(mut self, block: &CommittedBlock, hash: [u8; 32]) -> (sled::Batch, Meta) {
+        for (key, change) in std::mem::take(&mut self.state) {
+            if let Some(before) = &change.before {
+                self.meta.sum.remove(&key, before);
+            }
+            self.insert(&key, change.after);
+        }
+        for (key, value) in std::mem::take(&mut self.history).finish() {
+            self.insert(&key, value);
         }
         self.meta.height = block.header.number + 1;
         self.meta.block_hash = hash;
         self.meta.commit_hash = block.commit_hash;
         self.batch.insert(META, self.meta.encode());
-        Ok((self.batch, self.meta))
+        (self.batch, self.meta)
     }
 }

@@ -2,14 +2,22 @@
 //!
 //! | key | value |
 //! | --- | --- |
-//! | `s` contract 0x00 key | kind, version, then the value itself (up to 24 bytes) or where it is in its block |
-//! | `h` contract 0x00 key-length key block tx | kind, where the envelope is in its block, where the value is in the envelope |
+//! | `s` contract 0x00 key | kind, last change, then the value itself (up to 24 bytes), where it is in its block, or nothing (deleted) |
+//! | `p` block tx position | runs of changes of the block, from this one on, each with the change of its key before it |
 //! | `t` transaction id | block, index, validation code |
 //! | `b` block hash | block |
 //! | `m` | format, height, hash and commit hash of the last block, sum over all other entries |
 //!
+//! A change is named by block, transaction, and position among all writes of the transaction. What
+//! changed is in its envelope alone; so the history of a key is a list that begins at the state
+//! entry, of a deleted key too, and goes on from block to block. One entry per change would be
+//! easier to read, but sled's memory and time go by the number of entries: a block's changes share
+//! a few.
+//!
 //! Contract ids hold no 0x00. Places are relative to the block, whose own place is known in memory,
 //! and carry a CRC-32, as no checksum of the journal covers a part of a record.
+
+use std::ops::Range;
 
 use cordon_types::{ContractId, TxId, ValidationCode, Version};
 use cordon_wire::sha256;
@@ -19,9 +27,13 @@ use crate::LedgerError;
 /// Values up to this size stand in the state entry itself: a pointer is 12 bytes and a read.
 pub(crate) const INLINE_BYTES_MAX: usize = 24;
 
+/// Size of an entry with changes. A leaf of sled has up to 17 entries, and one of more than 128 KiB
+/// would become a file of its own.
+const CHANGES_BYTES_MAX: usize = 6 << 10;
+
 /// Key of the meta entry.
 pub(crate) const META: &[u8] = b"m";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 const INLINE: u8 = 0;
 const POINTER: u8 = 1;
@@ -90,6 +102,25 @@ impl Pointer {
     }
 }
 
+/// One change of one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ChangeId {
+    /// Of the transaction.
+    pub(crate) version: Version,
+    /// Among all writes of the transaction, those of all contracts counted on.
+    pub(crate) position: u32,
+}
+
+impl ChangeId {
+    const BYTES: usize = 16;
+
+    fn encode(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.version.block.to_be_bytes());
+        out.extend_from_slice(&self.version.tx.to_be_bytes());
+        out.extend_from_slice(&self.position.to_be_bytes());
+    }
+}
+
 /// Reads fixed-size fields from the front of an entry.
 struct Fields<'a>(&'a [u8]);
 
@@ -133,6 +164,19 @@ impl<'a> Fields<'a> {
         })
     }
 
+    fn change(&mut self) -> Option<ChangeId> {
+        Some(ChangeId {
+            version: self.version()?,
+            position: self.u32()?,
+        })
+    }
+
+    fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (first, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(first)
+    }
+
     fn rest(self) -> &'a [u8] {
         self.0
     }
@@ -174,103 +218,158 @@ pub(crate) fn state_end(contract: &ContractId) -> Vec<u8> {
     out
 }
 
-pub(crate) fn encode_state(version: Version, value: StateValue<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(13 + INLINE_BYTES_MAX);
-    out.push(if matches!(value, StateValue::Inline(_)) {
-        INLINE
-    } else {
-        POINTER
+/// `change` is the last one of the key; without a value it deleted the key.
+pub(crate) fn encode_state(change: ChangeId, value: Option<StateValue<'_>>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1 + ChangeId::BYTES + INLINE_BYTES_MAX);
+    out.push(match value {
+        Some(StateValue::Inline(_)) => INLINE,
+        Some(StateValue::Pointer(_)) => POINTER,
+        None => DELETED,
     });
-    out.extend_from_slice(&version.block.to_be_bytes());
-    out.extend_from_slice(&version.tx.to_be_bytes());
+    change.encode(&mut out);
     match value {
-        StateValue::Inline(bytes) => out.extend_from_slice(bytes),
-        StateValue::Pointer(pointer) => pointer.encode(&mut out),
+        Some(StateValue::Inline(bytes)) => out.extend_from_slice(bytes),
+        Some(StateValue::Pointer(pointer)) => pointer.encode(&mut out),
+        None => {}
     }
     out
 }
 
-pub(crate) fn decode_state(entry: &[u8]) -> Result<(Version, StateValue<'_>), LedgerError> {
+/// The last change of a key, and its value unless that deleted it.
+pub(crate) fn decode_state(
+    entry: &[u8],
+) -> Result<(ChangeId, Option<StateValue<'_>>), LedgerError> {
     let mut fields = Fields(entry);
-    let mut decode = || Some((fields.u8()?, fields.version()?));
+    let mut decode = || Some((fields.u8()?, fields.change()?));
     let decoded = match decode() {
-        Some((INLINE, version)) => Some((version, StateValue::Inline(fields.rest()))),
-        Some((POINTER, version)) => fields
+        Some((INLINE, change)) => Some((change, Some(StateValue::Inline(fields.rest())))),
+        Some((POINTER, change)) => fields
             .pointer()
-            .and_then(|pointer| fields.end((version, StateValue::Pointer(pointer)))),
+            .and_then(|pointer| fields.end((change, Some(StateValue::Pointer(pointer))))),
+        Some((DELETED, change)) => fields.end((change, None)),
         _ => None,
     };
     decoded.ok_or(damaged("world state"))
 }
 
-// === history ===
+// === changes ===
 
-/// One change of a key.
+/// What is kept of one change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Change {
     /// The transaction's envelope in its block.
     pub(crate) envelope: Pointer,
-    /// The value in the envelope; `None` for a delete.
-    pub(crate) value: Option<Part>,
+    /// The change of the same key before this one.
+    pub(crate) previous: Option<ChangeId>,
 }
 
-/// What the keys of all changes of `key` begin with. The length comes before the key: keys may hold
-/// any byte, so no separator would end them.
-pub(crate) fn history_prefix(contract: &ContractId, key: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(contract.as_str().len() + key.len() + 16);
-    out.push(b'h');
-    out.extend_from_slice(contract.as_str().as_bytes());
-    out.push(0);
-    out.extend_from_slice(&(key.len() as u16).to_be_bytes());
-    out.extend_from_slice(key.as_bytes());
-    out
+/// Instead of a previous change. No block has this number: its hash could not be named by a next
+/// one.
+const NONE: ChangeId = ChangeId {
+    version: Version {
+        block: u64::MAX,
+        tx: u32::MAX,
+    },
+    position: u32::MAX,
+};
+
+/// Makes the entries with the changes of one block. Each is a sequence of runs: transaction, first
+/// position, count, place of the envelope, and for each change the previous one.
+#[derive(Default)]
+pub(crate) struct ChangesEncoder {
+    entries: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Key of the change of the key behind `prefix` at `version`.
-pub(crate) fn history_key(mut prefix: Vec<u8>, version: Version) -> Vec<u8> {
-    prefix.extend_from_slice(&version.block.to_be_bytes());
-    prefix.extend_from_slice(&version.tx.to_be_bytes());
-    prefix
-}
+impl ChangesEncoder {
+    const RUN_BYTES: usize = 24;
 
-/// The version at the end of a history key.
-pub(crate) fn history_version(key: &[u8]) -> Result<Version, LedgerError> {
-    key.split_last_chunk::<12>()
-        .and_then(|(_, version)| Fields(version).version())
-        .ok_or(damaged("history"))
-}
-
-pub(crate) fn encode_change(change: Change) -> Vec<u8> {
-    let mut out = Vec::with_capacity(21);
-    out.push(if change.value.is_some() {
-        POINTER
-    } else {
-        DELETED
-    });
-    change.envelope.encode(&mut out);
-    if let Some(part) = change.value {
-        part.encode(&mut out);
+    /// Appends all changes of one transaction, each as the one before it. Transactions come in
+    /// order.
+    pub(crate) fn transaction(
+        &mut self,
+        version: Version,
+        envelope: Pointer,
+        mut previous: &[Option<ChangeId>],
+    ) {
+        let mut position = 0;
+        while !previous.is_empty() {
+            let used = self
+                .entries
+                .last()
+                .map_or(CHANGES_BYTES_MAX, |(_, value)| value.len());
+            let room = CHANGES_BYTES_MAX.saturating_sub(used + Self::RUN_BYTES) / ChangeId::BYTES;
+            if room == 0 {
+                let key = changes_key(ChangeId { version, position });
+                self.entries.push((key, Vec::new()));
+                continue;
+            }
+            let (run, rest) = previous.split_at(room.min(previous.len()));
+            if let Some((_, out)) = self.entries.last_mut() {
+                out.extend_from_slice(&version.tx.to_be_bytes());
+                out.extend_from_slice(&position.to_be_bytes());
+                out.extend_from_slice(&(run.len() as u32).to_be_bytes());
+                envelope.encode(out);
+                for previous in run {
+                    previous.unwrap_or(NONE).encode(out);
+                }
+            }
+            position += run.len() as u32;
+            previous = rest;
+        }
     }
+
+    /// Keys and values.
+    pub(crate) fn finish(self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.entries
+    }
+}
+
+/// Key of the entry with changes that begins with `change`.
+fn changes_key(change: ChangeId) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1 + ChangeId::BYTES);
+    out.push(b'p');
+    change.encode(&mut out);
     out
 }
 
-pub(crate) fn decode_change(entry: &[u8]) -> Result<Change, LedgerError> {
-    let mut fields = Fields(entry);
-    let mut decode = || Some((fields.u8()?, fields.pointer()?));
-    let decoded = match decode() {
-        Some((DELETED, envelope)) => fields.end(Change {
-            envelope,
-            value: None,
-        }),
-        Some((POINTER, envelope)) => fields.part().and_then(|value| {
-            fields.end(Change {
-                envelope,
-                value: Some(value),
-            })
-        }),
-        _ => None,
+/// The last key of this range, if there is one, is that of the only entry that may hold `change`.
+pub(crate) fn changes_range(change: ChangeId) -> Range<Vec<u8>> {
+    let first = ChangeId {
+        version: Version {
+            tx: 0,
+            ..change.version
+        },
+        position: 0,
     };
-    decoded.ok_or(damaged("history"))
+    let mut end = changes_key(change);
+    // The first key after a key is that key with a zero byte.
+    end.push(0);
+    changes_key(first)..end
+}
+
+/// What `entry` keeps of `change`; `None` when it does not hold it.
+pub(crate) fn decode_change(entry: &[u8], change: ChangeId) -> Result<Option<Change>, LedgerError> {
+    let mut fields = Fields(entry);
+    while !fields.0.is_empty() {
+        let mut decode = || {
+            let (tx, first, count) = (fields.u32()?, fields.u32()?, fields.u32()? as usize);
+            let envelope = fields.pointer()?;
+            let run = fields.bytes(count.checked_mul(ChangeId::BYTES)?)?;
+            Some((tx, first, envelope, run))
+        };
+        let (tx, first, envelope, run) = decode().ok_or(damaged("history"))?;
+        let Some(index) = change.position.checked_sub(first) else {
+            continue;
+        };
+        let mut run = run.chunks_exact(ChangeId::BYTES);
+        if tx == change.version.tx
+            && let Some(previous) = run.nth(index as usize)
+        {
+            let previous = Fields(previous).change().filter(|found| *found != NONE);
+            return Ok(Some(Change { envelope, previous }));
+        }
+    }
+    Ok(None)
 }
 
 // === indexes ===

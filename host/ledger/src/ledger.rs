@@ -396,7 +396,9 @@ impl Ledger {
                     .shared
                     .store
                     .get(&state_key(contract, key.as_bytes()))?;
-                entry.map(|entry| Ok(decode_state(&entry)?.0)).transpose()
+                let Some(entry) = entry else { return Ok(None) };
+                let (change, value) = decode_state(&entry)?;
+                Ok(value.map(|_| change.version))
             })
             .collect()
     }
@@ -416,8 +418,8 @@ impl Ledger {
         let _view = self.view.read_recursive();
         let range = state_range(contract, start, end, end_inclusive);
         let mut found = Vec::new();
-        visit_state(&self.shared.store, contract, range, |key, entry| {
-            found.push((key, decode_state(entry)?.0));
+        visit_state(&self.shared.store, contract, range, |key, version, _| {
+            found.push((key, version));
             Ok(true)
         })?;
         Ok(found)

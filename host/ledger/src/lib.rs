@@ -2,10 +2,10 @@
 //!
 //! A directory holds `blocks/`, a [journal](cordon_journal) with one encoded `common.Block` per
 //! record (the record's index is the block's number), and `state/`, a sled database with the world
-//! state, the history of keys, and the indexes of transactions and block hashes. **Blocks are the
-//! truth; sled is derived** and distrusted: it is compared with a checksum after every stop that
-//! was not orderly, and rebuilt from blocks whenever it is missing, damaged, ahead of the blocks,
-//! or panics.
+//! state, for every change of a key the one before it, and the indexes of transactions and block
+//! hashes. **Blocks are the truth; sled is derived** and distrusted: it is compared with a checksum
+//! after every stop that was not orderly, and rebuilt from blocks whenever it is missing, damaged,
+//! ahead of the blocks, or panics.
 //!
 //! - [`Ledger`]: opens, commits, answers. [`LedgerSnapshot`]: the world state at one height.
 //! - [`CommitBlock`], [`CommitTransaction`]: a block with its verdicts, as it is committed.

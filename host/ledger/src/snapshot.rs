@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cordon_journal::Location;
-use cordon_types::{ContractId, HistoryEntry, Snapshot, StateError, Version, VersionedValue};
-use cordon_wire::transaction::Envelope;
+use cordon_types::{
+    ContractId, HistoryEntry, KeyWrite, Snapshot, StateError, Version, VersionedValue,
+};
+use cordon_wire::transaction::{Envelope, Transaction};
 use parking_lot::{ArcRwLockReadGuard, RawRwLock};
 
 use crate::LedgerError;
 use crate::chain::of_block;
 use crate::entries::{
-    Pointer, StateValue, decode_change, decode_state, history_key, history_prefix, history_version,
-    state_end, state_key,
+    Change, ChangeId, Pointer, StateValue, changes_range, decode_change, decode_state, state_end,
+    state_key,
 };
 use crate::ledger::{Shared, View};
 use crate::store::Store;
@@ -45,7 +47,10 @@ impl Snapshot for LedgerSnapshot {
             .shared
             .store
             .get(&state_key(contract, key.as_bytes()))?;
-        Ok(entry.map(|entry| self.value(&entry)).transpose()?)
+        let Some(entry) = entry else { return Ok(None) };
+        let (change, value) = decode_state(&entry)?;
+        let value = value.map(|value| self.value(change.version, value));
+        Ok(value.transpose()?)
     }
 
     fn scan(
@@ -63,8 +68,8 @@ impl Snapshot for LedgerSnapshot {
             &self.shared.store,
             contract,
             state_range(contract, start, end, false),
-            |key, entry| {
-                found.push((key, self.value(entry)?));
+            |key, version, value| {
+                found.push((key, self.value(version, value)?));
                 Ok(found.len() < limit)
             },
         )?;
@@ -82,25 +87,37 @@ impl Snapshot for LedgerSnapshot {
         if limit == 0 {
             return Ok(found);
         }
-        let prefix = history_prefix(contract, key);
-        // No block has this number: its hash could not be named by a next one.
-        let before = before.unwrap_or(Version {
-            block: u64::MAX,
-            tx: u32::MAX,
-        });
-        let range = prefix.clone()..history_key(prefix, before);
-        self.shared.store.visit(range, true, |key, entry| {
-            found.push(self.change(history_version(key)?, entry)?);
-            Ok(found.len() < limit)
-        })?;
+        let entry = self
+            .shared
+            .store
+            .get(&state_key(contract, key.as_bytes()))?;
+        let Some(entry) = entry else {
+            return Ok(found);
+        };
+        let last = decode_state(&entry)?.0;
+        let mut next = match before {
+            None => Some(last),
+            Some(before) => self.last_before(contract, key, last, before)?,
+        };
+        while let Some(id) = next {
+            let change = self.change(id)?;
+            found.push(self.history_entry(contract, key, id, &change)?);
+            if found.len() == limit {
+                break;
+            }
+            next = change.previous;
+        }
         Ok(found)
     }
 }
 
 impl LedgerSnapshot {
     /// The value behind a state entry.
-    fn value(&self, entry: &[u8]) -> Result<VersionedValue, LedgerError> {
-        let (version, value) = decode_state(entry)?;
+    fn value(
+        &self,
+        version: Version,
+        value: StateValue<'_>,
+    ) -> Result<VersionedValue, LedgerError> {
         let value = match value {
             StateValue::Inline(bytes) => Bytes::copy_from_slice(bytes),
             StateValue::Pointer(pointer) => self.part(version.block, pointer, "world state")?,
@@ -108,38 +125,105 @@ impl LedgerSnapshot {
         Ok(VersionedValue { version, value })
     }
 
-    /// The change behind a history entry.
-    fn change(&self, version: Version, entry: &[u8]) -> Result<HistoryEntry, LedgerError> {
-        let damaged = LedgerError::StateEntry { what: "history" };
-        let change = decode_change(entry)?;
-        let bytes = self.part(version.block, change.envelope, "history")?;
-        let value = match change.value {
-            None => None,
-            Some(part) => {
-                let (start, end) = (
-                    part.offset as usize,
-                    part.offset as usize + part.len as usize,
-                );
-                if end > bytes.len() {
-                    return Err(damaged);
-                }
-                Some(bytes.slice(start..end))
-            }
-        };
-        let Ok(envelope) = Envelope::parse(&bytes) else {
-            return Err(damaged);
-        };
-        let header = envelope.header.channel_header;
-        let Ok(tx_id) = header.tx_id.parse() else {
-            return Err(damaged);
-        };
-        let timestamp = header.timestamp.unwrap_or_default();
-        Ok(HistoryEntry {
+    /// The last change of `key` older than `before`, found from `last`, its last change of all.
+    /// Cost: constant when `before` is the version of a change of `key`, as it is when pages are
+    /// read one after the other; else an entry of the state for each change on the way.
+    fn last_before(
+        &self,
+        contract: &ContractId,
+        key: &str,
+        last: ChangeId,
+        before: Version,
+    ) -> Result<Option<ChangeId>, LedgerError> {
+        if before < last.version
+            && let Some(id) = self.change_at(contract, key, before)?
+        {
+            return Ok(self.change(id)?.previous);
+        }
+        let mut next = Some(last);
+        while let Some(id) = next
+            && id.version >= before
+        {
+            next = self.change(id)?.previous;
+        }
+        Ok(next)
+    }
+
+    /// The change of `key` at `version`, if there is one.
+    fn change_at(
+        &self,
+        contract: &ContractId,
+        key: &str,
+        version: Version,
+    ) -> Result<Option<ChangeId>, LedgerError> {
+        let first = ChangeId {
             version,
-            tx_id,
+            position: 0,
+        };
+        let Some(change) = self.find_change(first)? else {
+            return Ok(None);
+        };
+        let transaction = self.transaction(version, &change)?;
+        let position = writes(&transaction).position(|(id, write)| is(contract, key, id, write));
+        let position = position.and_then(|position| u32::try_from(position).ok());
+        Ok(position.map(|position| ChangeId { version, position }))
+    }
+
+    /// What the state keeps of a change that something leads to.
+    fn change(&self, id: ChangeId) -> Result<Change, LedgerError> {
+        // Whatever is damaged, a walk ends.
+        self.find_change(id)?
+            .filter(|change| {
+                change
+                    .previous
+                    .is_none_or(|previous| previous.version < id.version)
+            })
+            .ok_or(DAMAGED_HISTORY)
+    }
+
+    fn find_change(&self, id: ChangeId) -> Result<Option<Change>, LedgerError> {
+        let mut found = None;
+        let store = &self.shared.store;
+        store.visit(changes_range(id), true, |_, entry| {
+            found = decode_change(entry, id)?;
+            Ok(false)
+        })?;
+        Ok(found)
+    }
+
+    /// The transaction that made a change.
+    fn transaction(&self, version: Version, change: &Change) -> Result<Transaction, LedgerError> {
+        let bytes = self.part(version.block, change.envelope, "history")?;
+        Envelope::parse(&bytes)
+            .and_then(Transaction::parse)
+            .map_err(|_| DAMAGED_HISTORY)
+    }
+
+    fn history_entry(
+        &self,
+        contract: &ContractId,
+        key: &str,
+        id: ChangeId,
+        change: &Change,
+    ) -> Result<HistoryEntry, LedgerError> {
+        let transaction = self.transaction(id.version, change)?;
+        let write = writes(&transaction)
+            .nth(id.position as usize)
+            .filter(|(other, write)| is(contract, key, other, write));
+        let Some((_, write)) = write else {
+            return Err(DAMAGED_HISTORY);
+        };
+        let timestamp = transaction
+            .header
+            .channel_header
+            .timestamp
+            .unwrap_or_default();
+        Ok(HistoryEntry {
+            version: id.version,
+            tx_id: transaction.tx_id,
             timestamp_seconds: timestamp.seconds,
             timestamp_nanos: timestamp.nanos,
-            value,
+            value: write.value.clone(),
         })
     }
 
@@ -176,6 +260,21 @@ impl LedgerSnapshot {
     }
 }
 
+const DAMAGED_HISTORY: LedgerError = LedgerError::StateEntry { what: "history" };
+
+/// The writes of `transaction`, in the order in which the positions of changes count them.
+fn writes(transaction: &Transaction) -> impl Iterator<Item = (&ContractId, &KeyWrite)> {
+    transaction.rw_set.contracts.iter().flat_map(|contract| {
+        let writes = contract.writes.iter();
+        writes.map(|write| (&contract.contract, write))
+    })
+}
+
+/// Whether `write`, of the contract `id`, is one of `key` of `contract`.
+fn is(contract: &ContractId, key: &str, id: &ContractId, write: &KeyWrite) -> bool {
+    id == contract && write.key == key
+}
+
 /// Where block `number` is.
 pub(crate) fn location(locations: &[Location], number: u64) -> Option<Location> {
     usize::try_from(number)
@@ -203,21 +302,25 @@ pub(crate) fn state_range(
     start..end
 }
 
-/// Hands keys and state entries of `contract` in `range` to `visit`, until it answers `false`.
+/// Hands the keys of `contract` in `range` to `visit`, with version and value, until it answers
+/// `false`. Deleted keys are passed over.
 pub(crate) fn visit_state(
     store: &Store,
     contract: &ContractId,
     range: Range<Vec<u8>>,
-    mut visit: impl FnMut(String, &[u8]) -> Result<bool, LedgerError>,
+    mut visit: impl FnMut(String, Version, StateValue<'_>) -> Result<bool, LedgerError>,
 ) -> Result<(), LedgerError> {
     let prefix_bytes = contract.as_str().len() + 2;
     store.visit(range, false, |key, entry| {
+        let (change, Some(value)) = decode_state(entry)? else {
+            return Ok(true);
+        };
         let key = key
             .get(prefix_bytes..)
             .and_then(|key| std::str::from_utf8(key).ok());
         let key = key.ok_or(LedgerError::StateEntry {
             what: "world state",
         })?;
-        visit(key.to_owned(), entry)
+        visit(key.to_owned(), change.version, value)
     })
 }

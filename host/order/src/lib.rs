@@ -8,6 +8,7 @@
 //! - [`OrderingLog`]: the log of one channel, kept in this process ([`EmbeddedLog`]) or read from
 //!   the host that keeps it ([`RemoteLog`]).
 
+mod credentials;
 mod cutter;
 mod embedded;
 mod error;
@@ -15,6 +16,7 @@ mod log;
 mod record;
 mod remote;
 
+pub use credentials::HostCredentials;
 pub use cutter::{Batch, BatchLimits, Cutter};
 pub use embedded::EmbeddedLog;
 pub use error::OrderError;

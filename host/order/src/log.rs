@@ -17,7 +17,7 @@ pub enum OrderingLog {
     /// Kept by this process.
     Embedded(EmbeddedLog),
     /// Kept by another.
-    Remote(RemoteLog),
+    Remote(Box<RemoteLog>),
 }
 
 impl OrderingLog {

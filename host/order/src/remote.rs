@@ -10,7 +10,9 @@ use proto::ordering_log_client::OrderingLogClient;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
+use tonic::{Code, Request};
 
+use crate::credentials::HostCredentials;
 use crate::error::OrderError;
 use crate::log::RecordStream;
 use crate::record::{Content, ENVELOPE_BYTES_MAX, Record};
@@ -31,13 +33,20 @@ pub struct RemoteLog {
     channel_id: ChannelId,
     address: String,
     client: OrderingLogClient<Channel>,
+    credentials: HostCredentials,
     queue: mpsc::Sender<Waiting>,
 }
 
 impl RemoteLog {
     /// The log of `channel_id` at `address`, reached over `connection` (connected when needed, and
-    /// again when it breaks). Must be called inside a tokio runtime.
-    pub fn new(channel_id: ChannelId, address: String, connection: Channel) -> Self {
+    /// again when it breaks), by the host with these credentials. Must be called inside a tokio
+    /// runtime.
+    pub fn new(
+        channel_id: ChannelId,
+        address: String,
+        connection: Channel,
+        credentials: HostCredentials,
+    ) -> Self {
         let client = OrderingLogClient::new(connection)
             .max_decoding_message_size(REPLY_BYTES_MAX)
             .max_encoding_message_size(REPLY_BYTES_MAX);
@@ -46,12 +55,14 @@ impl RemoteLog {
             channel_id: channel_id.clone(),
             address: address.clone(),
             client: client.clone(),
+            credentials: credentials.clone(),
         };
         tokio::spawn(appender.run(waiting));
         Self {
             channel_id,
             address,
             client,
+            credentials,
             queue,
         }
     }
@@ -72,16 +83,17 @@ impl RemoteLog {
     pub(crate) fn read(&self, position: u64) -> RecordStream {
         let mut client = self.client.clone();
         let address = self.address.clone();
-        let request = proto::ReadRequest {
+        let mut request = Request::new(proto::ReadRequest {
             channel_id: self.channel_id.to_string(),
             position,
-        };
+        });
+        self.credentials.put(request.metadata_mut());
         let stream = async move {
-            let failed = |status: tonic::Status| unavailable(&address, &status);
-            let replies = client.read(request).await.map_err(failed)?.into_inner();
+            let error = |status: tonic::Status| failed(&address, &status);
+            let replies = client.read(request).await.map_err(error)?.into_inner();
             let address = address.clone();
             Ok::<_, OrderError>(replies.map(move |reply| {
-                let reply = reply.map_err(|status| unavailable(&address, &status))?;
+                let reply = reply.map_err(|status| failed(&address, &status))?;
                 reply.records.into_iter().map(record).collect()
             }))
         };
@@ -122,7 +134,12 @@ impl From<Record> for proto::LogRecord {
     }
 }
 
-fn unavailable(address: &str, status: &tonic::Status) -> OrderError {
+/// What the log's keeper says: that it has lost records which were read from it, or anything that
+/// may pass.
+fn failed(address: &str, status: &tonic::Status) -> OrderError {
+    if status.code() == Code::DataLoss {
+        return OrderError::Forked(status.message().to_owned());
+    }
     OrderError::Unavailable {
         address: address.to_owned(),
         reason: status.message().to_owned(),
@@ -134,6 +151,7 @@ struct Appender {
     channel_id: ChannelId,
     address: String,
     client: OrderingLogClient<Channel>,
+    credentials: HostCredentials,
 }
 
 impl Appender {
@@ -157,10 +175,12 @@ impl Appender {
         }
         let fail = |under_way: VecDeque<oneshot::Sender<_>>, status: &tonic::Status| {
             for done in under_way {
-                let _ = done.send(Err(unavailable(&self.address, status)));
+                let _ = done.send(Err(failed(&self.address, status)));
             }
         };
-        let mut replies = match self.client.append(ReceiverStream::new(outgoing)).await {
+        let mut outgoing = Request::new(ReceiverStream::new(outgoing));
+        self.credentials.put(outgoing.metadata_mut());
+        let mut replies = match self.client.append(outgoing).await {
             Ok(replies) => replies.into_inner(),
             Err(status) => return fail(under_way, &status),
         };

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
+use crate::entries::META;
 use crate::store::wait_until_unlocked;
 use crate::testing::{Model, ModelChange, Tx, contract, files, memory_dir};
 use crate::{BlockDamage, set_aside_from, verify};
@@ -90,6 +91,7 @@ fn compare(ledger: &Ledger, model: &Model) {
             for limit in [1, 3, 100] {
                 compare_history(&snapshot, name, key, limit, &changes);
             }
+            compare_history_before(&snapshot, name, key, &changes);
         }
         for (start, end) in keys.iter().zip(keys.iter().skip(2)) {
             for inclusive in [false, true] {
@@ -161,6 +163,24 @@ fn compare_history(
     }
     found.reverse();
     assert_eq!(found, changes);
+}
+
+/// `before` may be any version, of a change of the key or not.
+fn compare_history_before(
+    snapshot: &LedgerSnapshot,
+    name: &str,
+    key: &str,
+    changes: &[ModelChange],
+) {
+    for block in (0..=snapshot.height()).chain([u64::MAX]) {
+        for tx in (0..6).chain([u32::MAX]) {
+            let before = Version { block, tx };
+            let page = snapshot.history(&contract(name), key, Some(before), 1);
+            let found = page.unwrap().first().map(|entry| entry.version);
+            let older = changes.iter().rfind(|(version, ..)| *version < before);
+            assert_eq!(found, older.map(|(version, ..)| *version));
+        }
+    }
 }
 
 fn any_tx() -> impl Strategy<Value = Tx> {
@@ -545,6 +565,94 @@ fn a_wrong_entry_is_found_after_an_unclean_stop() {
     let (ledger, report) = open(dir.path()).unwrap();
     assert_eq!(report.rebuilt, Some(RebuildReason::ChecksumMismatch));
     compare(&ledger, &model);
+}
+
+#[test]
+fn a_state_of_another_format_is_rebuilt() {
+    let dir = memory_dir();
+    let mut model = Model::default();
+    let ledger = open(dir.path()).unwrap().0;
+    commit(&ledger, &mut model, &three_blocks());
+    close_files(ledger, dir.path());
+    let db = sled::open(dir.path().join("state")).unwrap();
+    let mut meta = db.get(META).unwrap().unwrap().to_vec();
+    meta[0] = 1;
+    db.insert(META, meta).unwrap();
+    db.flush().unwrap();
+    drop(db);
+    assert!(wait_until_unlocked(&dir.path().join("state")));
+    let (ledger, report) = open(dir.path()).unwrap();
+    assert_eq!(report.rebuilt, Some(RebuildReason::UnknownFormat));
+    compare(&ledger, &model);
+}
+
+/// Goal: the changes of a block find each other however many entries they take.
+#[test]
+fn blocks_with_many_writes_keep_their_history() {
+    let dir = memory_dir();
+    let mut model = Model::default();
+    let ledger = open(dir.path()).unwrap().0;
+    let many: Vec<String> = (0..1000).map(|n| format!("many-{n:04}")).collect();
+    // Larger than an entry, smaller, of two contracts, none, and all of it twice.
+    let block = |nonce: u64| {
+        let tx = |n: u64, names: &[&'static str], keys: &[String]| {
+            let write = |name, key: &String| (name, key.clone(), Some(vec![n as u8; 30]));
+            let writes = names
+                .iter()
+                .flat_map(|&name| keys.iter().map(move |key| write(name, key)))
+                .collect();
+            Tx {
+                nonce: nonce + n,
+                code: ValidationCode::Valid,
+                writes,
+            }
+        };
+        let mut txs = vec![
+            tx(0, &["c"], &many),
+            tx(1, &["c", "d"], &many[300..500]),
+            tx(2, &["c"], &[]),
+        ];
+        txs.extend((3..600).map(|n| tx(n, &["d"], &many[n as usize..][..1])));
+        txs
+    };
+    commit(&ledger, &mut model, &[block(0), block(1000)]);
+    let snapshot = ledger.snapshot();
+    for ((name, key), changes) in &model.history {
+        for limit in [1, 100] {
+            compare_history(&snapshot, name, key, limit, changes);
+        }
+        compare_history_before(&snapshot, name, key, changes);
+    }
+}
+
+#[test]
+fn a_history_that_leads_nowhere_is_an_error() {
+    let dir = memory_dir();
+    let mut model = Model::default();
+    let ledger = open(dir.path()).unwrap().0;
+    commit(&ledger, &mut model, &three_blocks());
+    ledger.close().unwrap();
+    close_files(ledger, dir.path());
+    let db = sled::open(dir.path().join("state")).unwrap();
+    // Block 1 is lost, and the change in block 2 names itself as the one before.
+    let (lost, _) = db.scan_prefix(b"p").map(Result::unwrap).nth(1).unwrap();
+    let (last, value) = db.scan_prefix(b"p").map(Result::unwrap).last().unwrap();
+    db.remove(lost).unwrap();
+    let mut looped = value.to_vec();
+    let at = looped.len() - 16;
+    looped[at..].copy_from_slice(&last[1..]);
+    db.insert(&last, looped).unwrap();
+    db.flush().unwrap();
+    drop(db);
+    assert!(wait_until_unlocked(&dir.path().join("state")));
+    let (ledger, report) = open(dir.path()).unwrap();
+    assert_eq!(report.rebuilt, None);
+    let snapshot = ledger.snapshot();
+    let id = contract("c");
+    assert!(snapshot.history(&id, "k", None, 1).is_err());
+    let version = |block| Some(Version { block, tx: 0 });
+    assert!(snapshot.history(&id, "k", version(2), 9).is_err());
+    assert!(snapshot.history(&id, "k", version(1), 9).is_err());
 }
 
 #[test]
