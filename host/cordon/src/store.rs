@@ -70,7 +70,11 @@ fn is_connection_lost(error: &ClientError) -> bool {
 
 /// A client for a user of an organisation, at that organisation's host.
 pub(crate) fn client(dir: &Path, organization: &str, user: &str, channel: &str) -> Result<Client> {
-    check_name("organization", organization)?;
+    ensure!(
+        check_name("organization", organization).is_ok(),
+        "there is no organization {organization:?} in {}",
+        dir.display()
+    );
     let connection = Connection::read(dir, organization)?;
     let folder = OrganizationDir::new(dir, organization).user(user);
     ensure!(

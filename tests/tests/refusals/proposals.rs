@@ -6,7 +6,7 @@ use cordon_tests::craft::{
     self, high_s, in_channel_header, in_invocation, in_signature_header, issue, proposal,
     proposal_at, sign_again, tx_id_of, valid_now,
 };
-use cordon_tests::{HOSPITAL, Network, Raw, Table, answer_of, emr_of, within};
+use cordon_tests::{Answer, HOSPITAL, Network, Raw, Table, answer_of, emr_of, within};
 use cordon_wire::proto::gateway::{EndorseRequest, EvaluateRequest};
 use cordon_wire::proto::protos::SignedProposal;
 use tonic::Code;
@@ -333,7 +333,11 @@ async fn proposals_of_whoever_is_not_who_they_say() {
         ("no such one", no_name.clone(), no_name),
         (
             "SchoolMSP",
-            refused(Code::Unavailable, "", no_host),
+            // The detail is about the organisation that was asked for.
+            Answer {
+                details: vec![("SchoolMSP".to_owned(), no_host.to_owned())],
+                ..plain(Code::Unavailable, no_host)
+            },
             refused(Code::FailedPrecondition, "", no_target),
         ),
     ] {
