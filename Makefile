@@ -106,7 +106,7 @@ endif
 
 # === running ===
 
-demo: setup contracts build ## start a town of hosts in one process and play every contract's story
+demo: setup contracts build ## start a town of hosts in one process and tell the story of a medical record with real calls
 	$(CORDON) demo
 
 import-demo: setup contracts build ## import generated patients through the official Node client

@@ -211,7 +211,7 @@ async fn a_member_may_append_anything_and_gains_nothing() {
     let verified = network.cli(&["ledger", "verify", "--as", "clinic/hc2"]);
     table.equal("verify", (verified.code, verified.stderr.as_str()), (0, ""));
 
-    let too_large = Bytes::from(vec![0; 13 << 20]);
+    let too_large = Bytes::from(vec![0; (12 << 20) + 1]);
     let found = append(&clinic, host, CHANNEL, too_large).await.unwrap();
     table.contains("too large", &found, "at most 12582912 are allowed");
 }

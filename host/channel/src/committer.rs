@@ -68,7 +68,6 @@ impl Channel {
                     Err(error) => return Err(error.into()),
                 }
             }
-            self.commits.forget_gone();
             tokio::time::sleep(RETRY).await;
         }
     }

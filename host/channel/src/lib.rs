@@ -14,7 +14,7 @@ mod verifier;
 mod verify;
 
 pub use channel::{Channel, ComponentStore, STATE_CACHE_BYTES};
-pub use commits::{Commits, Committed};
+pub use commits::{Commits, Committed, Waiting};
 pub use config::{BatchConfig, ChannelConfig, ConfigError, ContractConfig, genesis_block};
 pub use error::ChannelError;
 pub use verify::{ChainVerifier, VerifyError};

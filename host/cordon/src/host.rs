@@ -1,6 +1,6 @@
 //! One organisation's host: its configuration, and everything started from it in a readable order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,13 +8,14 @@ use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use cordon_channel::{Channel, ChannelConfig, ComponentStore};
 use cordon_endorse::Endorser;
-use cordon_execute::Runtime;
+use cordon_execute::{Profile, Runtime};
 use cordon_gateway::{Host, HostOptions, Peer, Tls, TlsOptions, serve};
 use cordon_identity::{Certificate, SignatureCache};
 use cordon_order::{EmbeddedLog, HostCredentials, OrderingLog, RemoteLog};
 use cordon_types::{ChannelId, MspId};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::material;
 
@@ -105,6 +106,26 @@ impl HostConfig {
     }
 }
 
+/// What the hosts of one process share.
+pub(crate) struct Shared {
+    runtime: Runtime,
+    /// Contract calls at once.
+    executions: Arc<Semaphore>,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        // Enough to keep every core busy while some calls wait for the disk, and never more than
+        // there are slots for instances.
+        let executions = (cores * 2).min(cordon_execute::INSTANCES_MAX as usize);
+        Ok(Self {
+            runtime: Runtime::new(Profile::default())?,
+            executions: Arc::new(Semaphore::new(executions)),
+        })
+    }
+}
+
 /// A host that runs.
 pub(crate) struct RunningHost {
     channels: Vec<Arc<Channel>>,
@@ -118,7 +139,7 @@ impl RunningHost {
     pub(crate) async fn start(
         config: HostConfig,
         listener: TcpListener,
-        runtime: &Runtime,
+        shared: &Shared,
     ) -> Result<Self> {
         let msp_id: MspId = config.msp_id.parse()?;
         let signer = Arc::new(material::signer(msp_id.clone(), &config.msp)?);
@@ -171,7 +192,7 @@ impl RunningHost {
                 signature: signer.sign(&statement)?,
             })
         };
-        let components = ComponentStore::new(config.components.clone(), runtime.clone());
+        let components = ComponentStore::new(config.components.clone(), shared.runtime.clone());
         let signatures = Arc::new(SignatureCache::default());
         let mut ordering_logs = BTreeMap::new();
         let mut channels = Vec::new();
@@ -196,7 +217,6 @@ impl RunningHost {
             channels.push(Arc::new(channel));
         }
 
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let host = Host::new(HostOptions {
             msp_id,
             address: config.address.clone(),
@@ -204,8 +224,7 @@ impl RunningHost {
             channels: channels.clone(),
             peers,
             ordering_logs,
-            // Enough to keep every core busy while some calls wait for the disk.
-            executions_max: cores * 2,
+            executions: Arc::clone(&shared.executions),
         });
         let committers = channels
             .iter()
@@ -250,15 +269,17 @@ impl RunningHost {
     }
 }
 
+/// TLS authorities by organisation: those of all channels together.
 fn tls_roots<'a>(channels: impl Iterator<Item = &'a ChannelConfig>) -> BTreeMap<String, String> {
-    channels
-        .flat_map(|channel| &channel.organizations)
-        .map(|organization| {
-            (
-                organization.msp_id.to_string(),
-                organization.tls_root_certs.join("\n"),
-            )
-        })
+    let mut roots: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for organization in channels.flat_map(|channel| &channel.organizations) {
+        let known = roots.entry(organization.msp_id.to_string()).or_default();
+        known.extend(organization.tls_root_certs.iter().map(String::as_str));
+    }
+    let joined = |roots: BTreeSet<&str>| roots.into_iter().collect::<Vec<_>>().join("\n");
+    roots
+        .into_iter()
+        .map(|(msp_id, roots)| (msp_id, joined(roots)))
         .collect()
 }
 

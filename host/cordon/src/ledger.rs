@@ -196,7 +196,10 @@ fn find_transaction(block: &CommittedBlock, id: &str) -> Option<(String, Value)>
             let transaction = Transaction::parse(Envelope::parse(envelope).ok()?).ok()?;
             Some((index, transaction, *code))
         })
-        .find(|(_, transaction, _)| transaction.tx_id.to_string() == id)?;
+        .find(|(_, transaction, code)| {
+            // A copy that does not take the id is not the transaction.
+            Transaction::takes_id(*code) && transaction.tx_id.to_string() == id
+        })?;
     Some(describe_transaction(
         block.header.number,
         index,
@@ -221,6 +224,7 @@ fn describe_transaction(
             .unwrap_or_default()
     };
     let creator = organization(&transaction.header.creator);
+    let name = common_name(&transaction.header.creator).unwrap_or_default();
     let endorsers: Vec<String> = transaction
         .endorsements
         .iter()
@@ -241,7 +245,7 @@ fn describe_transaction(
         .collect();
     let function = function.unwrap_or_default();
     let text = format!(
-        "transaction {}\nblock         {block}, index {index}\nverdict       {code}\ncall          {} {function}\ncreator       {creator}\nendorsers     {}\nstate         {}",
+        "transaction {}\nblock         {block}, index {index}\nverdict       {code}\ncall          {} {function}\ncreator       {creator} {name}\nendorsers     {}\nstate         {}",
         transaction.tx_id,
         transaction.contract,
         endorsers.join(", "),
@@ -259,9 +263,18 @@ fn describe_transaction(
         "contract": transaction.contract.as_str(),
         "function": function,
         "creator": creator,
+        "creatorName": name,
         "endorsers": endorsers,
         "events": transaction.events.iter().map(|event| &event.event_name).collect::<Vec<_>>(),
         "state": counts,
     });
     (text, value)
+}
+
+/// The name in an identity's certificate.
+fn common_name(identity: &bytes::Bytes) -> Option<String> {
+    let identity: cordon_wire::proto::msp::SerializedIdentity =
+        decode(identity, "identity").ok()?;
+    let certificate = cordon_identity::Certificate::from_pem(&identity.id_bytes).ok()?;
+    certificate.common_name().map(str::to_owned)
 }

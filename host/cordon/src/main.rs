@@ -121,7 +121,15 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Host(HostCommand::Run { config }) => up::run_host(&config, output).await,
         Command::Tx(command) => tx::run(command, output).await,
         Command::Ledger(command) => ledger::run(command, output).await,
-        Command::Demo(args) => demo::demo(&args, output).await,
-        Command::Bench(args) => bench::bench(&args, output).await,
+        Command::Demo(args) => unless_interrupted(demo::demo(&args, output)).await,
+        Command::Bench(args) => unless_interrupted(bench::bench(&args, output)).await,
+    }
+}
+
+/// Ctrl-C ends the work, and what it made for itself is removed.
+async fn unless_interrupted(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::select! {
+        result = work => result,
+        () = up::interrupted() => anyhow::bail!("interrupted"),
     }
 }

@@ -23,16 +23,16 @@ impl Output {
     /// Prints a result: `text` for people, `value` for programs.
     pub(crate) fn result(&self, text: &str, value: &Value) {
         if self.json {
-            println!("{value}");
+            print(&value.to_string());
         } else {
-            println!("{text}");
+            print(text);
         }
     }
 
     /// Prints a line for people only.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
-            println!("{text}");
+            print(text);
         }
     }
 
@@ -61,6 +61,12 @@ impl Output {
             1
         })
     }
+}
+
+/// Prints a line. Whoever reads it may have gone, which is no reason to fail.
+fn print(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn is_unreachable(error: &ClientError) -> bool {

@@ -36,15 +36,42 @@ impl Connection {
     pub(crate) fn read(dir: &Path, organization: &str) -> Result<Self> {
         let path = dir.join(format!("connections/{organization}.json"));
         if !path.exists() {
+            let known = organizations(dir);
+            let dir = dir.display();
+            if known.is_empty() {
+                bail!(
+                    "there is no organization {organization} in {dir}: start a network there first (cordon up --dir {dir})"
+                );
+            }
             bail!(
-                "there is no organization {organization} in {}: start a network there first (cordon up --dir {})",
-                dir.display(),
-                dir.display()
+                "there is no organization {organization} in {dir}; there are {}",
+                known.join(", ")
             );
         }
         serde_json::from_str(&read(&path)?)
             .with_context(|| format!("{} is not a connection file", path.display()))
     }
+}
+
+/// Names of the organisations in a network's folder, sorted; none when there is no network.
+fn organizations(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir.join("connections"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| {
+            Some(
+                entry
+                    .file_name()
+                    .to_str()?
+                    .strip_suffix(".json")?
+                    .to_owned(),
+            )
+        })
+        .collect();
+    names.sort();
+    names
 }
 
 /// Makes `dir` ready for the network. What is there already is kept; a folder of another network is

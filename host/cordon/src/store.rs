@@ -42,10 +42,17 @@ impl CallerArgs {
             .and_then(|(organization, _)| Connection::read(&self.dir, organization))
             .map(|connection| connection.endpoint);
         match address {
-            Ok(address) if unreachable => error.context(format!(
-                "no host answers at {address}: start the network (cordon up --dir {})",
-                self.dir.display()
-            )),
+            Ok(address) if unreachable => {
+                let dir = self.dir.display();
+                let text = error.to_string();
+                // TLS does not accept whoever answers.
+                let stranger = text.contains("certificate") || text.contains("corrupt message");
+                error.context(if stranger {
+                    format!("what answers at {address} is no host of the network in {dir}: is --dir right?")
+                } else {
+                    format!("no host answers at {address}: start the network (cordon up --dir {dir})")
+                })
+            }
             _ => error,
         }
     }

@@ -4,13 +4,13 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use cordon_client::Call;
-use cordon_execute::{Profile, Runtime};
 use serde_json::json;
 
 use crate::NetworkArgs;
-use crate::host::{HostConfig, RunningHost};
+use crate::host::{HostConfig, RunningHost, Shared};
+use crate::material;
 use crate::network::Network;
 use crate::output::Output;
 use crate::provision::{Provisioned, provision};
@@ -24,10 +24,23 @@ impl NetworkArgs {
     /// Makes the folder ready. The lock is held for as long as nobody else may change it.
     pub(crate) fn provision(&self) -> Result<(Network, Provisioned, File)> {
         let (mut network, text) = Network::read(&self.network)?;
-        if let Some(base) = self.port_base {
-            network.move_ports(base)?;
-        }
         let lock = self.lock()?;
+        // A network keeps the ports that it was given, until it is given others.
+        let remembered = self.dir.join("port-base");
+        let base = match self.port_base {
+            Some(base) => Some(base),
+            None => std::fs::read_to_string(&remembered)
+                .ok()
+                .and_then(|base| base.parse().ok()),
+        };
+        if let Some(base) = base {
+            ensure!(
+                base > 0,
+                "--port-base 0: give the first of the ports to use"
+            );
+            network.move_ports(base)?;
+            material::write(&remembered, &base.to_string())?;
+        }
         let provisioned = provision(&network, &text, &self.dir)?;
         Ok((network, provisioned, lock))
     }
@@ -60,7 +73,7 @@ impl RunningNetwork {
         provisioned: &Provisioned,
         dir: &Path,
     ) -> Result<Self> {
-        let runtime = Runtime::new(Profile::default())?;
+        let shared = Shared::new()?;
         let mut configs = Vec::new();
         for path in &provisioned.hosts {
             let config = HostConfig::read(path)?;
@@ -69,7 +82,7 @@ impl RunningNetwork {
         }
         let mut hosts = Vec::new();
         for (config, listener) in configs {
-            hosts.push(RunningHost::start(config, listener, &runtime).await?);
+            hosts.push(RunningHost::start(config, listener, &shared).await?);
         }
         let running = Self(hosts);
         tokio::time::timeout(READY_MAX, answers(network, dir))
@@ -180,10 +193,10 @@ pub(crate) async fn up(args: &NetworkArgs, output: &Output) -> Result<()> {
 pub(crate) async fn run_host(path: &Path, output: &Output) -> Result<()> {
     let started = Instant::now();
     let config = HostConfig::read(path)?;
-    let runtime = Runtime::new(Profile::default())?;
+    let shared = Shared::new()?;
     let listener = config.listen().await?;
     let (msp_id, address) = (config.msp_id.clone(), listener.local_addr()?);
-    let mut running = RunningHost::start(config, listener, &runtime).await?;
+    let mut running = RunningHost::start(config, listener, &shared).await?;
     let seconds = started.elapsed().as_secs_f64();
     let text = format!("ready in {seconds:.2} s: {msp_id} at {address} (ctrl-C stops)");
     output.result(
@@ -199,7 +212,7 @@ pub(crate) async fn run_host(path: &Path, output: &Output) -> Result<()> {
 }
 
 /// Resolves on ctrl-C, or when the process is asked to end.
-async fn interrupted() {
+pub(crate) async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         let _ = tokio::signal::ctrl_c().await;

@@ -79,7 +79,10 @@ pub fn check_creator(
     }
     // Judged at the transaction's own time, as validation on every host will judge it.
     identity.check_validity(timestamp.seconds)?;
-    let nanos = u32::try_from(timestamp.nanos).unwrap_or(0);
+    let nanos = u32::try_from(timestamp.nanos)
+        .ok()
+        .filter(|&nanos| nanos < 1_000_000_000)
+        .ok_or(ProposalError::NoTimestamp)?;
     Ok(CheckedProposal {
         identity,
         tx_id,

@@ -40,8 +40,8 @@ pub enum ProposalError {
         /// Difference, absolute.
         seconds: u64,
     },
-    /// No time at all.
-    #[error("the proposal has no timestamp")]
+    /// No time at all, or one that is none.
+    #[error("the proposal has no valid timestamp")]
     NoTimestamp,
     /// It was sent before.
     #[error("transaction {0} is on the ledger already; a new attempt needs a new proposal")]

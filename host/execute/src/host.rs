@@ -59,6 +59,20 @@ fn charge<'a>(host: &'a mut Host<'_>, bytes: usize) -> Result<&'a mut CallState>
     Ok(host.data_mut())
 }
 
+/// Charges what reading that many entries costs, beside their bytes.
+fn charge_entries(host: &mut Host<'_>, entries: usize) -> Result<()> {
+    let cost = host
+        .data()
+        .profile
+        .host_call_fuel
+        .saturating_mul(entries as u64);
+    let left = host
+        .get_fuel()?
+        .checked_sub(cost)
+        .ok_or(GuestFault::OutOfFuel)?;
+    host.set_fuel(left)
+}
+
 #[allow(
     clippy::unnecessary_wraps,
     reason = "every caller answers with this type"
@@ -75,6 +89,10 @@ fn key_rule(key: &str) -> String {
 }
 
 impl CallState {
+    fn host_bytes_left(&self) -> usize {
+        self.profile.host_bytes_max.saturating_sub(self.host_bytes)
+    }
+
     fn check_keys(&self) -> Result<()> {
         if self.simulation.keys() > self.profile.keys_max {
             return Err(GuestFault::LimitExceeded(LimitKind::Keys).into());
@@ -235,11 +253,14 @@ fn scan(
         Some(key) => range.after(key),
         None => range,
     };
+    let left = state.host_bytes_left();
     let page = state
         .simulation
-        .scan(&range, limit as usize)
+        .scan(&range, limit as usize, left)
         .map_err(HostError::from)?;
+    let page = page.ok_or(GuestFault::LimitExceeded(LimitKind::HostBytes))?;
     state.check_keys()?;
+    charge_entries(&mut host, page.entries.len())?;
     let bytes = page
         .entries
         .iter()
@@ -275,10 +296,12 @@ fn history(
         block: position.block,
         tx: position.index,
     });
-    let changes = state
-        .simulation
-        .history(&key, before, limit as usize)
-        .map_err(HostError::from)?;
+    let left = state.host_bytes_left();
+    let changes = state.simulation.history(&key, before, limit as usize, left);
+    let changes = changes.map_err(HostError::from)?;
+    let changes = changes.ok_or(GuestFault::LimitExceeded(LimitKind::HostBytes))?;
+    state.check_keys()?;
+    charge_entries(&mut host, changes.len())?;
     let bytes = changes
         .iter()
         .filter_map(|change| change.value.as_ref())

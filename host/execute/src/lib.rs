@@ -28,6 +28,6 @@ pub use call::{Call, Outcome, Phase};
 pub use contract::{Contract, Function};
 pub use error::{GuestFault, HostError, InstallError, LimitKind};
 pub use json::JsonError;
-pub use profile::Profile;
+pub use profile::{INSTANCES_MAX, Profile};
 pub use runtime::Runtime;
 pub use shape::{Field, Shape};

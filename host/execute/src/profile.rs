@@ -66,9 +66,8 @@ impl Default for Profile {
     }
 }
 
-/// Instances that can live at once in one process. More calls wait for a slot in front of the
-/// engine, so this bounds memory, not throughput.
-pub(crate) const INSTANCES_MAX: u32 = 64;
+/// Instances that can live at once in one process: whoever calls contracts lets no more in.
+pub const INSTANCES_MAX: u32 = 64;
 
 /// Bytes of a slot's memory that stay mapped between calls; more costs memory, less costs page
 /// faults on every call (measured: 2 MiB with PAGEMAP_SCAN halves the time of a call).

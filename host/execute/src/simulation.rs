@@ -10,6 +10,9 @@ use cordon_types::{
     RangeResults, ReadWriteSet, Snapshot, StateError, Version,
 };
 
+/// Entries that are read at once: what a page of the largest values makes the host hold.
+const CHUNK: usize = 32;
+
 /// A half-open range of keys; an empty `end` means no bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyRange {
@@ -75,6 +78,9 @@ pub(crate) struct Simulation {
     reads: BTreeMap<String, Option<Version>>,
     range_reads: Vec<RangeRead>,
     writes: BTreeMap<String, Option<Bytes>>,
+    /// Entries that scans and histories have handed out, and one for each page: what they cost the
+    /// host.
+    visited: usize,
     pub(crate) events: Vec<Event>,
 }
 
@@ -86,6 +92,7 @@ impl Simulation {
             reads: BTreeMap::new(),
             range_reads: Vec::new(),
             writes: BTreeMap::new(),
+            visited: 0,
             events: Vec::new(),
         }
     }
@@ -117,7 +124,15 @@ impl Simulation {
 
     /// A page of `range`: committed entries merged with own writes, at most `limit`. Records every
     /// committed entry between the start and the last key handed out (or the end).
-    pub(crate) fn scan(&mut self, range: &KeyRange, limit: usize) -> Result<Page, StateError> {
+    ///
+    /// Gives up (`None`) when the entries have more than `bytes_max` bytes: the host holds no more
+    /// than that and one chunk.
+    pub(crate) fn scan(
+        &mut self,
+        range: &KeyRange,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Option<Page>, StateError> {
         let mut own = self
             .writes
             .range::<str, _>((
@@ -129,15 +144,26 @@ impl Simulation {
         let mut seen = Vec::new();
         let mut entries: Vec<(String, Bytes)> = Vec::new();
         let mut from = range.clone();
+        let mut bytes = 0usize;
+        let mut visited = 1;
         'chunks: loop {
             // Own deletes can hide committed entries, so a page may need more than one chunk.
             let chunk = if range.start.as_bytes() >= range.end.as_bytes() && !range.end.is_empty() {
                 Vec::new()
             } else {
+                let wanted = limit.min(CHUNK);
                 self.snapshot
-                    .scan(&self.contract, &from.start, &from.end, limit)?
+                    .scan(&self.contract, &from.start, &from.end, wanted)?
             };
-            let last_chunk = chunk.len() < limit;
+            let last_chunk = chunk.len() < limit.min(CHUNK);
+            visited += chunk.len();
+            bytes += chunk
+                .iter()
+                .map(|(_, found)| found.value.len())
+                .sum::<usize>();
+            if bytes > bytes_max {
+                return Ok(None);
+            }
             if let Some((key, _)) = chunk.last() {
                 from = from.after(key);
             }
@@ -177,36 +203,53 @@ impl Simulation {
         } else {
             None
         };
+        self.visited += visited;
         self.range_reads.push(RangeRead {
             start: range.start.clone(),
             end: next.clone().unwrap_or_else(|| range.end.clone()),
             exhausted: next.is_none(),
             results: RangeResults::Raw(seen),
         });
-        Ok(Page { entries, next })
+        Ok(Some(Page { entries, next }))
     }
 
-    /// Committed changes of a key, newest first; not recorded.
+    /// Committed changes of a key, newest first; not recorded. Gives up (`None`) as a scan does.
     pub(crate) fn history(
-        &self,
+        &mut self,
         key: &str,
-        before: Option<Version>,
+        mut before: Option<Version>,
         limit: usize,
-    ) -> Result<Vec<HistoryEntry>, StateError> {
-        self.snapshot.history(&self.contract, key, before, limit)
+        bytes_max: usize,
+    ) -> Result<Option<Vec<HistoryEntry>>, StateError> {
+        let mut changes: Vec<HistoryEntry> = Vec::new();
+        let mut bytes = 0usize;
+        self.visited += 1;
+        while changes.len() < limit {
+            let wanted = CHUNK.min(limit - changes.len());
+            let chunk = self.snapshot.history(&self.contract, key, before, wanted)?;
+            let last_chunk = chunk.len() < wanted;
+            self.visited += chunk.len();
+            bytes += chunk
+                .iter()
+                .filter_map(|c| c.value.as_ref())
+                .map(Bytes::len)
+                .sum::<usize>();
+            if bytes > bytes_max {
+                return Ok(None);
+            }
+            before = chunk.last().map(|change| change.version);
+            changes.extend(chunk);
+            if last_chunk {
+                break;
+            }
+        }
+        Ok(Some(changes))
     }
 
-    /// Keys that the transaction has read or written so far, those seen in scans included.
+    /// Keys that the transaction has read or written so far, those seen in scans and histories
+    /// included; a page counts as one at least.
     pub(crate) fn keys(&self) -> usize {
-        let in_scans: usize = self
-            .range_reads
-            .iter()
-            .map(|range| match &range.results {
-                RangeResults::Raw(reads) => reads.len(),
-                RangeResults::Merkle { .. } => 0,
-            })
-            .sum();
-        self.reads.len() + self.writes.len() + in_scans
+        self.reads.len() + self.writes.len() + self.visited
     }
 
     /// The record, and the events.
@@ -326,7 +369,7 @@ mod tests {
                     Some(key) => range.clone().after(key),
                     None => range.clone(),
                 };
-                let found = simulation.scan(&page, limit).unwrap();
+                let found = simulation.scan(&page, limit, usize::MAX).unwrap().unwrap();
                 prop_assert!(found.entries.len() <= limit);
                 seen.extend(found.entries);
                 let Some(next) = found.next else { break };

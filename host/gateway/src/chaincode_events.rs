@@ -72,11 +72,8 @@ fn start(
     channel: &Channel,
     request: &ChaincodeEventsRequest,
 ) -> Result<(u64, Option<Place>), Failure> {
-    if !request.after_transaction_id.is_empty() {
-        let tx_id: TxId = request
-            .after_transaction_id
-            .parse()
-            .map_err(|error| Failure::Malformed(format!("{error}")))?;
+    // An id that is not known, or is none, leaves it to the start position.
+    if let Ok(tx_id) = request.after_transaction_id.parse::<TxId>() {
         let found = channel
             .ledger()
             .transaction(&tx_id)

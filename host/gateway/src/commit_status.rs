@@ -45,7 +45,7 @@ pub(crate) async fn commit_status(
         }
     } else {
         tokio::select! {
-            committed = waiting => committed.map_err(|_| Failure::ShuttingDown)?,
+            committed = waiting.committed() => committed.ok_or(Failure::ShuttingDown)?,
             () = host.shutting_down() => return Err(Failure::ShuttingDown),
             reason = channel.stopping() => return Err(Failure::Stopped(host.detail(reason))),
         }

@@ -43,12 +43,6 @@ pub(crate) async fn evaluate(
             result: Some(execution.response()),
         });
     }
-    if !accepted.proposal.transient.is_empty() {
-        // Transient data is for the organisation that the client trusts, and that is this one.
-        return Err(Failure::PolicyUnsatisfiable(
-            "a call with transient data is evaluated by this host's organisation only".to_owned(),
-        ));
-    }
     elsewhere(host, &accepted, signed.unwrap_or_default(), &targets).await
 }
 

@@ -26,8 +26,8 @@ pub struct HostOptions {
     pub peers: Vec<Peer>,
     /// Ordering logs that this process keeps and serves.
     pub ordering_logs: BTreeMap<ChannelId, EmbeddedLog>,
-    /// Contract calls that run at once; more wait their turn.
-    pub executions_max: usize,
+    /// Contract calls that run at once; more wait their turn. Shared by hosts of one process.
+    pub executions: Arc<Semaphore>,
 }
 
 /// One organisation's host.
@@ -57,7 +57,7 @@ impl Host {
             channels,
             peers: options.peers,
             ordering_logs: options.ordering_logs,
-            executions: Arc::new(Semaphore::new(options.executions_max)),
+            executions: options.executions,
             shutdown: watch::Sender::new(false),
         })
     }

@@ -69,12 +69,12 @@ impl Host {
         let channel = self
             .channel(id)
             .ok_or_else(|| Failure::ChannelUnknown(id.to_owned()))?;
+        let checked = check_proposal(&proposal, channel.membership(), now())
+            .map_err(|error| Failure::Refused(self.detail(error.to_string())))?;
         if let Some(reason) = channel.stopped() {
             let text = format!("channel {id} has stopped on this host: {reason}");
             return Err(Failure::Stopped(self.detail(text)));
         }
-        let checked = check_proposal(&proposal, channel.membership(), now())
-            .map_err(|error| Failure::Refused(self.detail(error.to_string())))?;
         let known = channel
             .ledger()
             .contains_transaction(&checked.tx_id)

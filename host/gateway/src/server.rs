@@ -31,8 +31,17 @@ use crate::ordering_log::{Connection, OrderingLogService};
 use crate::status::Rpc;
 use crate::{commit_status, endorse, evaluate, process_proposal, submit};
 
-/// Largest message, as Fabric has it.
-const MESSAGE_BYTES_MAX: usize = 100 << 20;
+/// Largest request: an envelope that ordering takes, and what is around it. Requests are decoded
+/// before it is known who sends them, so this is what a stranger can make the host hold.
+const REQUEST_BYTES_MAX: usize = cordon_order::ENVELOPE_BYTES_MAX + (1 << 20);
+/// Largest proposal: arguments and transient data have half a megabyte.
+const PROPOSAL_BYTES_MAX: usize = 2 << 20;
+/// Largest request for blocks.
+const SEEK_BYTES_MAX: usize = 128 << 10;
+/// Largest answer, as Fabric has it.
+const ANSWER_BYTES_MAX: usize = 100 << 20;
+/// Calls and streams of one connection at once.
+const STREAMS_MAX: u32 = 2_000;
 /// A connection that has not finished its handshake by then is dropped.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// How long calls under way may go on after the host was told to stop.
@@ -46,8 +55,8 @@ pub struct TlsOptions {
     pub certificate: String,
     /// Its key.
     pub key: String,
-    /// Authorities of the organisations whose hosts may connect with a certificate. Clients need
-    /// none.
+    /// Authorities of the organisations whose hosts may connect with a certificate, any number in
+    /// each text. Clients need none.
     pub client_roots: Vec<String>,
 }
 
@@ -95,32 +104,32 @@ pub async fn serve(
         .build_v1()
         .map_err(|error| ServeError::Listener(error.to_string()))?;
     let health = health(&host).await;
-    let limit = MESSAGE_BYTES_MAX;
     let shutting_down = host.shutting_down();
     let server = Server::builder()
         // The clients that know us send pings every 10 s and more; ours finds hosts that vanished.
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .max_concurrent_streams(Some(STREAMS_MAX))
         .initial_stream_window_size(Some(1 << 20))
         .initial_connection_window_size(Some(4 << 20))
         .add_service(
             GatewayServer::new(service.clone())
-                .max_decoding_message_size(limit)
-                .max_encoding_message_size(limit),
+                .max_decoding_message_size(REQUEST_BYTES_MAX)
+                .max_encoding_message_size(ANSWER_BYTES_MAX),
         )
         .add_service(
             EndorserServer::new(service.clone())
-                .max_decoding_message_size(limit)
-                .max_encoding_message_size(limit),
+                .max_decoding_message_size(PROPOSAL_BYTES_MAX)
+                .max_encoding_message_size(ANSWER_BYTES_MAX),
         )
         .add_service(
             DeliverServer::new(service)
-                .max_decoding_message_size(limit)
-                .max_encoding_message_size(limit),
+                .max_decoding_message_size(SEEK_BYTES_MAX)
+                .max_encoding_message_size(ANSWER_BYTES_MAX),
         )
         .add_service(
             OrderingLogServer::new(OrderingLogService(Arc::clone(&host)))
-                .max_decoding_message_size(limit)
-                .max_encoding_message_size(limit),
+                .max_decoding_message_size(REQUEST_BYTES_MAX)
+                .max_encoding_message_size(ANSWER_BYTES_MAX),
         )
         .add_service(health)
         .add_service(reflection)
@@ -196,8 +205,11 @@ fn acceptor(tls: &TlsOptions) -> Result<TlsAcceptor, ServeError> {
     let key = PrivateKeyDer::from_pem_slice(tls.key.as_bytes()).map_err(|e| error(&e))?;
     let mut roots = RootCertStore::empty();
     for root in &tls.client_roots {
-        let root = CertificateDer::from_pem_slice(root.as_bytes()).map_err(|e| error(&e))?;
-        roots.add(root).map_err(|e| error(&e))?;
+        for root in CertificateDer::pem_slice_iter(root.as_bytes()) {
+            roots
+                .add(root.map_err(|e| error(&e))?)
+                .map_err(|e| error(&e))?;
+        }
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier =

@@ -163,12 +163,28 @@ pub(crate) fn chaincode_response(status: i32, message: &str) -> String {
 
 const DETAIL_TYPE: &str = "type.googleapis.com/gateway.ErrorDetail";
 
+/// Longest text in a status. It travels in HTTP trailers, several times over, and clients that get
+/// more than some kilobytes there hang or break the connection.
+const TEXT_BYTES_MAX: usize = 1_024;
+/// Parties named in a status.
+const DETAILS_MAX: usize = 4;
+
+fn cut(mut text: String) -> String {
+    if text.len() > TEXT_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        text.push('…');
+    }
+    text
+}
+
 fn status(code: Code, text: String, details: Vec<Detail>) -> Status {
+    let text = cut(text);
     if details.is_empty() {
         return Status::new(code, text);
     }
     let details = details
         .into_iter()
+        .take(DETAILS_MAX)
         .map(
             |Detail {
                  address,
@@ -179,7 +195,7 @@ fn status(code: Code, text: String, details: Vec<Detail>) -> Status {
                 value: encode(&ErrorDetail {
                     address,
                     msp_id,
-                    message,
+                    message: cut(message),
                 })
                 .into(),
             },

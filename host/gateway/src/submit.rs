@@ -48,21 +48,27 @@ pub(crate) async fn submit(
     let channel = host
         .channel(id)
         .ok_or_else(|| Failure::ChannelUnknown(id.to_owned()))?;
-    if let Some(reason) = channel.stopped() {
-        // This host could neither tell the verdict nor be sure that it is the right log.
-        let text = format!("channel {id} has stopped on this host: {reason}");
-        return Err(Failure::Stopped(host.detail(text)));
-    }
-    channel
+    let refused = |error: &dyn std::fmt::Display| {
+        Failure::Refused(host.detail(format!("creator is not accepted: {error}")))
+    };
+    let identity = channel
         .membership()
         .verify(
             &transaction.header.creator,
             &[&transaction.payload],
             &transaction.signature,
         )
-        .map_err(|error| {
-            Failure::Refused(host.detail(format!("creator is not accepted: {error}")))
-        })?;
+        .map_err(|error| refused(&error))?;
+    let time = transaction.header.channel_header.timestamp;
+    let time = time.ok_or_else(|| Failure::Malformed("timestamp is missing".to_owned()))?;
+    identity
+        .check_validity(time.seconds)
+        .map_err(|error| refused(&error))?;
+    if let Some(reason) = channel.stopped() {
+        // This host could neither tell the verdict nor be sure that it is the right log.
+        let text = format!("channel {id} has stopped on this host: {reason}");
+        return Err(Failure::Stopped(host.detail(text)));
+    }
     channel
         .log()
         .append(bytes)

@@ -31,6 +31,8 @@ const QUEUE_MAX: usize = 10_000;
 const WRITE_MAX: usize = 1_000;
 /// Records handed to a reader at once.
 const READ_MAX: u64 = 256;
+/// Their size, after which no more are added; a reader takes that and one largest record on top.
+const READ_BYTES_MAX: u64 = 4 << 20;
 /// A new file is begun beyond this size.
 const SEGMENT_BYTES: u64 = 256 << 20;
 
@@ -155,12 +157,26 @@ impl EmbeddedLog {
                 .await
                 .map(|length| *length)
                 .map_err(|_| stopped())?;
-            let end = length.min(position + READ_MAX);
-            let locations = log.index.locked()[position as usize..end as usize].to_vec();
-            let records = (position..)
-                .zip(locations)
-                .map(|(position, location)| read_record(&log.reader, position, location))
-                .collect::<Result<Vec<_>, _>>()?;
+            let last = length.min(position + READ_MAX);
+            let mut locations = log.index.locked()[position as usize..last as usize].to_vec();
+            let mut bytes = 0;
+            let fitting = locations.iter().take_while(|location| {
+                let fits = bytes < READ_BYTES_MAX;
+                bytes += u64::from(location.len);
+                fits
+            });
+            locations.truncate(fitting.count());
+            let end = position + locations.len() as u64;
+            let reader = log.reader.clone();
+            let read = move || {
+                (position..)
+                    .zip(locations)
+                    .map(|(position, location)| read_record(&reader, position, location))
+                    .collect::<Result<Vec<_>, _>>()
+            };
+            let records = tokio::task::spawn_blocking(read)
+                .await
+                .map_err(|_| stopped())??;
             Ok(Some((records, (log, end))))
         })
         .boxed()
@@ -221,7 +237,9 @@ impl Writer {
                 .into_iter()
                 .chain(self.waiting.try_iter().take(WRITE_MAX))
                 .collect();
-            let cut_now = waiting.is_empty() || (idle && opened.is_none());
+            let overdue = opened.is_some_and(|since| now >= since + OPEN_MAX);
+            let cut_now = waiting.is_empty() || overdue || (idle && opened.is_none());
+            let number = self.cutter.number();
             if !waiting.is_empty() {
                 last_arrival = Some(now);
             }
@@ -236,7 +254,8 @@ impl Writer {
                 // process is started again and has looked at what is on disk.
                 return;
             }
-            opened = (self.cutter.open() > 0).then(|| opened.unwrap_or(now));
+            let same_block = self.cutter.number() == number;
+            opened = (self.cutter.open() > 0).then(|| opened.filter(|_| same_block).unwrap_or(now));
         }
     }
 

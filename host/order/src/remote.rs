@@ -19,7 +19,7 @@ use crate::record::{Content, ENVELOPE_BYTES_MAX, Record};
 
 /// Envelopes under way to the log at once.
 const UNDER_WAY_MAX: usize = 1_000;
-/// A reply holds a batch of records; the largest has one largest envelope and many small ones.
+/// A reply holds a batch of records: a few megabytes, and one largest envelope on top.
 const REPLY_BYTES_MAX: usize = 4 * ENVELOPE_BYTES_MAX;
 
 struct Waiting {
@@ -137,8 +137,11 @@ impl From<Record> for proto::LogRecord {
 /// What the log's keeper says: that it has lost records which were read from it, or anything that
 /// may pass.
 fn failed(address: &str, status: &tonic::Status) -> OrderError {
-    if status.code() == Code::DataLoss {
-        return OrderError::Forked(status.message().to_owned());
+    match status.code() {
+        Code::DataLoss => return OrderError::Forked(status.message().to_owned()),
+        // To ask again would bring the same.
+        Code::OutOfRange => return OrderError::Storage(status.message().to_owned()),
+        _ => {}
     }
     OrderError::Unavailable {
         address: address.to_owned(),

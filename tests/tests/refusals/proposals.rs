@@ -169,7 +169,7 @@ async fn proposals_of_whoever_is_not_who_they_say() {
             changed(&hc1, &call, |p| {
                 in_channel_header(p, |h| h.timestamp = None);
             }),
-            "the proposal has no timestamp",
+            "the proposal has no valid timestamp",
         ),
         (
             "epoch",
