@@ -44,17 +44,22 @@ impl Channel {
                             tracing::info!(channel = %self.id, "ordering is reachable again");
                             reachable = true;
                         }
+                        // Cheap, and most records close no block; committing is not.
+                        let mut closed = Vec::new();
+                        for record in &records {
+                            follower.chain.check(record)?;
+                            closed.extend(follower.cutter.push(record));
+                        }
+                        if closed.is_empty() {
+                            continue;
+                        }
                         let channel = Arc::clone(&self);
-                        let work = move || -> Result<Follower, ChannelError> {
-                            for record in &records {
-                                follower.chain.check(record)?;
-                                for batch in follower.cutter.push(record) {
-                                    channel.commit(batch)?;
-                                }
-                            }
-                            Ok(follower)
+                        let work = move || {
+                            closed
+                                .into_iter()
+                                .try_for_each(|batch| channel.commit(batch))
                         };
-                        follower = tokio::task::spawn_blocking(work)
+                        tokio::task::spawn_blocking(work)
                             .await
                             .map_err(|error| ChannelError::Internal(error.to_string()))??;
                     }

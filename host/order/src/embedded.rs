@@ -31,6 +31,8 @@ const QUEUE_MAX: usize = 10_000;
 const WRITE_MAX: usize = 1_000;
 /// Records handed to a reader at once.
 const READ_MAX: u64 = 256;
+/// Records of so many bytes are read without another thread.
+const READ_INLINE_BYTES_MAX: u64 = 256 << 10;
 /// Their size, after which no more are added; a reader takes that and one largest record on top.
 const READ_BYTES_MAX: u64 = 4 << 20;
 /// A new file is begun beyond this size.
@@ -174,9 +176,14 @@ impl EmbeddedLog {
                     .map(|(position, location)| read_record(&reader, position, location))
                     .collect::<Result<Vec<_>, _>>()
             };
-            let records = tokio::task::spawn_blocking(read)
-                .await
-                .map_err(|_| stopped())??;
+            // What was just written is in memory; a host that catches up may wait for the disk.
+            let records = if bytes > READ_INLINE_BYTES_MAX {
+                tokio::task::spawn_blocking(read)
+                    .await
+                    .map_err(|_| stopped())??
+            } else {
+                read()?
+            };
             Ok(Some((records, (log, end))))
         })
         .boxed()
