@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use cordon_client::ClientError;
+use cordon_client::{ClientError, Detail};
 use serde_json::{Value, json};
 use tonic::Code;
 
@@ -44,15 +44,17 @@ impl Output {
                 "{}",
                 json!({ "error": format!("{error:#}"), "client": client.map(describe) })
             );
+        } else if let Some((status, sentence)) = client.and_then(common_refusal) {
+            eprintln!("cordon: refused, {status}: {sentence}");
         } else {
             eprintln!("cordon: {error:#}");
-            if let Some(ClientError::Status { details, .. }) = client {
-                for detail in details {
-                    eprintln!(
-                        "  {} ({}): {}",
-                        detail.msp_id, detail.address, detail.message
-                    );
-                }
+            for Detail {
+                msp_id,
+                address,
+                message,
+            } in client.into_iter().flat_map(details)
+            {
+                eprintln!("  {msp_id} ({address}): {message}");
             }
         }
         ExitCode::from(if client.is_some_and(is_unreachable) {
@@ -67,6 +69,23 @@ impl Output {
 fn print(line: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn details(error: &ClientError) -> &[Detail] {
+    match error {
+        ClientError::Status { details, .. } => details,
+        _ => &[],
+    }
+}
+
+/// What the contract said, when every host that was asked says the same.
+fn common_refusal(error: &ClientError) -> Option<(i32, &str)> {
+    let mut messages = details(error).iter().map(|detail| &detail.message);
+    let first = messages.next()?;
+    if messages.any(|message| message != first) {
+        return None;
+    }
+    error.contract_refusal()
 }
 
 fn is_unreachable(error: &ClientError) -> bool {

@@ -215,21 +215,7 @@ async fn calls_and_ledger() {
                 &emr_of("pa1"),
             ]),
             1,
-            "chaincode response 409, This patient already has a medical record in your organisation.",
-        ),
-        (
-            "who refuses",
-            submit(&[
-                "hospital/hc1",
-                "emr",
-                "HealthCenter:CreateEmr",
-                &emr_of("pa1"),
-            ]),
-            1,
-            &format!(
-                "HospitalMSP ({}): chaincode response 409",
-                network.address(HOSPITAL)
-            ),
+            "cordon: refused, 409: This patient already has a medical record in your organisation.",
         ),
         (
             "another role",
