@@ -28,7 +28,7 @@ pub use cli::{Cli, cordon};
 pub use emr::{as_json, create_emr, emr_of, evaluate, note, submit};
 pub use ledger::{Standing, blocks, chain_info, state_of};
 pub use network::{CHANNEL, CLINIC, HOSPITAL, Network, NetworkFile};
-pub use process::{HostProcess, PATIENCE, eventually, eventually_async};
+pub use process::{HostProcess, PATIENCE, binary, eventually, eventually_async};
 pub use random::Random;
 pub use raw::{Answer, Raw, answer_of, within};
 pub use table::Table;

@@ -23,6 +23,9 @@ use crate::record::{Chain, Content, ENVELOPE_BYTES_MAX, Position, Record};
 /// The line is idle when no envelope has come for this long: several times what one fsync takes,
 /// below what a person notices.
 const IDLE: Duration = Duration::from_millis(5);
+/// On a busy line the writer waits this long for company: envelopes that share a write share its
+/// fsync and the message to every host that reads the log.
+const GATHER: Duration = Duration::from_millis(2);
 /// Longest that a block stays open.
 const OPEN_MAX: Duration = Duration::from_millis(100);
 /// Envelopes that may wait for the disk; more are told to come again.
@@ -240,6 +243,9 @@ impl Writer {
             };
             let now = Instant::now();
             let idle = last_arrival.is_none_or(|last| now.duration_since(last) >= IDLE);
+            if first.is_some() && !idle {
+                std::thread::sleep(GATHER);
+            }
             let waiting: Vec<Waiting> = first
                 .into_iter()
                 .chain(self.waiting.try_iter().take(WRITE_MAX))
