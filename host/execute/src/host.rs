@@ -1,7 +1,7 @@
 //! The host's side of `wit/`: what happens when a contract calls `context`, `state` or `events`.
 //!
-//! Every call is charged to the contract's fuel, by call and by byte, so that a contract cannot make
-//! the host work for less than it would cost to work itself.
+//! Every call is charged to the contract's fuel: by call, by byte and by entry. Not charged is what a
+//! call only steps over: deleted keys in a scan, and the way to a position in a key's history.
 
 use std::sync::Arc;
 

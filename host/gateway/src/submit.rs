@@ -41,8 +41,8 @@ pub(crate) async fn submit(
         &request.transaction_id,
         &parsed.header.channel_header.tx_id,
     )?;
-    // Every verdict that the envelope alone decides is given here already: in the block it would
-    // only take room.
+    // What cannot be valid by its shape is refused here already: in the block it would only take
+    // room, and nobody could ask for its verdict, because it takes no id.
     let transaction = Transaction::parse(parsed).map_err(shape)?;
     let id = transaction.channel.as_str();
     let channel = host
