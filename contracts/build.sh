@@ -60,6 +60,11 @@ for name in $names; do packages="$packages --package $name"; done
         $CORDON_WASM_CARGO_ARGS $packages)
 
 for name in $names; do
+    # Packages before those that use them: the interface, the contracts that this one calls, its own.
+    set -- "$root/wit"
+    if [ -f "$contracts/$name/wit.deps" ]; then
+        while read -r called; do set -- "$@" "$contracts/$called/wit"; done <"$contracts/$name/wit.deps"
+    fi
     core=$target/contracts-build/wasm32-unknown-unknown/release/$(echo "$name" | tr - _).wasm
-    "$componentize" "$core" "$out/$name.wasm" "$root/wit" "$contracts/$name/wit"
+    "$componentize" "$core" "$out/$name.wasm" "$@" "$contracts/$name/wit"
 done

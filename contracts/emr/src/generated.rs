@@ -20,6 +20,7 @@ cordon_sdk::wit_bindgen::generate!({
         "cordon:contract/context@1.0.0": ::cordon_sdk::wit::context,
         "cordon:contract/state@1.0.0": ::cordon_sdk::wit::state,
         "cordon:contract/events@1.0.0": ::cordon_sdk::wit::events,
+        "cordon:contract/ledger-query@1.0.0": ::cordon_sdk::wit::ledger_query,
     },
 });
 

@@ -3,8 +3,10 @@
 use crate::caller::Caller;
 use crate::error::Result;
 use crate::timestamp::Timestamp;
-use crate::wit::{context, events, state};
-use crate::world::{Change, Entry, HistoryPage, Page, Position, Range, World};
+use crate::wit::{context, events, ledger_query, state};
+use crate::world::{
+    Answer, Block, Change, Entry, HistoryPage, Page, Position, Query, Range, World,
+};
 
 /// The host that runs this component. Works inside a component only; its functions panic elsewhere,
 /// where `testing::TestWorld` takes its place.
@@ -41,6 +43,10 @@ impl World for Host {
 
     fn transient(&self, name: &str) -> Option<Vec<u8>> {
         context::transient(name)
+    }
+
+    fn calling_contract(&self) -> Option<String> {
+        context::calling_contract()
     }
 
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
@@ -91,6 +97,24 @@ impl World for Host {
 
     fn emit(&mut self, name: &str, payload: &[u8]) -> Result<()> {
         Ok(events::emit(name, payload)?)
+    }
+
+    fn query(&self, query: &Query<'_>) -> Result<Answer> {
+        let arguments: Vec<Vec<u8>> = query
+            .arguments
+            .iter()
+            .map(|argument| argument.as_bytes().to_vec())
+            .collect();
+        let answer =
+            ledger_query::query(query.channel, query.contract, query.function, &arguments)?;
+        let origin = answer.origin.map(|block| Block {
+            number: block.number,
+            hash: block.hash.try_into().expect("hosts hash with SHA-256"),
+        });
+        Ok(Answer {
+            payload: answer.payload,
+            origin,
+        })
     }
 }
 

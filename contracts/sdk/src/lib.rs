@@ -35,7 +35,9 @@ pub use host::Host;
 pub use key::{KEY_BYTES_MAX, Key, KeyError};
 pub use timestamp::Timestamp;
 pub use wit_bindgen;
-pub use world::{Change, Entry, HistoryPage, Page, Position, Range, SCAN_LIMIT_MAX, World};
+pub use world::{
+    Answer, Block, Change, Entry, HistoryPage, Page, Position, Query, Range, SCAN_LIMIT_MAX, World,
+};
 
 /// The allocator of every contract. On a fresh instance it begins with the memory between the end of
 /// the module's data and the initial size that the linker was told (`build.sh`, `--initial-memory`),

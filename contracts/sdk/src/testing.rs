@@ -18,11 +18,12 @@
 mod transaction;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::caller::Caller;
-use crate::error::Error;
+use crate::error::{Error, Result as SdkResult};
 use crate::timestamp::Timestamp;
-use crate::world::{Change, Position};
+use crate::world::{Answer, Change, Position, Query};
 
 pub use transaction::{Simulated, TestTransaction};
 
@@ -56,6 +57,9 @@ pub struct TestEvent {
 #[error("the call read something that has changed since")]
 pub struct ReadConflict;
 
+/// Stands for the contracts on other channels.
+type Queries = dyn Fn(&Caller, &Query<'_>) -> SdkResult<Answer>;
+
 /// A channel of one contract: committed state, its history, and who calls next.
 ///
 /// A new one is empty, on channel `test`, at 2026-01-01T00:00:00Z; its caller is `anonymous` of
@@ -67,6 +71,8 @@ pub struct TestWorld {
     caller: Caller,
     time: Timestamp,
     transient: BTreeMap<String, Vec<u8>>,
+    calling_contract: Option<String>,
+    queries: Rc<Queries>,
     transaction_count: u64,
     block_count: u64,
     /// Present keys: the value, and where it was committed.
@@ -93,6 +99,8 @@ impl TestWorld {
                 nanoseconds: 0,
             },
             transient: BTreeMap::new(),
+            calling_contract: None,
+            queries: Rc::new(|_, _| Err(Error::NotFound("There is no such channel.".to_owned()))),
             transaction_count: 0,
             block_count: 0,
             state: BTreeMap::new(),
@@ -114,6 +122,20 @@ impl TestWorld {
     /// Gives all later calls this transient value.
     pub fn set_transient(&mut self, name: &str, value: &[u8]) {
         self.transient.insert(name.to_owned(), value.to_vec());
+    }
+
+    /// Makes all later calls come through this contract, or from a client again.
+    pub fn set_calling_contract(&mut self, contract: Option<&str>) {
+        self.calling_contract = contract.map(str::to_owned);
+    }
+
+    /// Makes this answer the questions that later calls ask on other channels; without it no channel
+    /// is known.
+    pub fn answer_queries(
+        &mut self,
+        answer: impl Fn(&Caller, &Query<'_>) -> SdkResult<Answer> + 'static,
+    ) {
+        self.queries = Rc::new(answer);
     }
 
     /// Executes a call and commits it, unless it refuses.

@@ -33,6 +33,9 @@ pub trait World {
     /// client sent none of that name; may be empty.
     fn transient(&self, name: &str) -> Option<Vec<u8>>;
 
+    /// The contract on this channel that called this one, by its name; `None` when a client did.
+    fn calling_contract(&self) -> Option<String>;
+
     /// The value of `key`, this call's own writes included. `None` means absent; a present empty value
     /// is `Some(vec![])`.
     ///
@@ -74,6 +77,46 @@ pub trait World {
     /// # Errors
     /// `Invalid` when name or payload are outside their bounds, or there are too many events.
     fn emit(&mut self, name: &str, payload: &[u8]) -> Result<()>;
+
+    /// Asks a contract on another channel, in the name of the caller and on committed state there.
+    /// Arguments and answer are as a client gives and gets them.
+    ///
+    /// # Errors
+    /// `NotFound` when the channel is not known here or the caller's organisation is no member of it;
+    /// `Forbidden` when the call is not permitted there or would write; else what the contract there
+    /// refused with.
+    fn query(&self, query: &Query<'_>) -> Result<Answer>;
+}
+
+/// A question to a contract on another channel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Query<'a> {
+    /// The channel's id.
+    pub channel: &'a str,
+    /// The contract's name there.
+    pub contract: &'a str,
+    /// Its function, as clients name it.
+    pub function: &'a str,
+    /// Texts as they are, everything else as JSON.
+    pub arguments: &'a [&'a str],
+}
+
+/// What a contract on another channel answered.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// JSON; a text stands for itself.
+    pub payload: Vec<u8>,
+    /// The newest block there that wrote one of the records read for it; `None` when none was found.
+    pub origin: Option<Block>,
+}
+
+/// A committed block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Its number.
+    pub number: u64,
+    /// Hash of its header.
+    pub hash: [u8; 32],
 }
 
 /// Which keys a scan visits.

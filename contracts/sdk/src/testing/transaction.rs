@@ -8,7 +8,9 @@ use crate::caller::Caller;
 use crate::error::Result;
 use crate::key::KEY_BYTES_MAX;
 use crate::timestamp::Timestamp;
-use crate::world::{Entry, HistoryPage, Page, Position, Range, SCAN_LIMIT_MAX, World};
+use crate::world::{
+    Answer, Entry, HistoryPage, Page, Position, Query, Range, SCAN_LIMIT_MAX, World,
+};
 
 const VALUE_BYTES_MAX: usize = 1024 * 1024;
 const EVENT_COUNT_MAX: usize = 64;
@@ -173,6 +175,10 @@ impl World for TestTransaction<'_> {
         self.world.transient.get(name).cloned()
     }
 
+    fn calling_contract(&self) -> Option<String> {
+        self.world.calling_contract.clone()
+    }
+
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         check_key(key)?;
         if let Some(written) = self.writes.get(key) {
@@ -268,6 +274,10 @@ impl World for TestTransaction<'_> {
             .filter(|_| more)
             .map(|change| change.position);
         Ok(HistoryPage { changes, next })
+    }
+
+    fn query(&self, query: &Query<'_>) -> Result<Answer> {
+        (self.world.queries)(&self.world.caller, query)
     }
 
     fn emit(&mut self, name: &str, payload: &[u8]) -> Result<()> {
