@@ -7,7 +7,7 @@
 //! the patient's own certificate. Source: the SOUTHWORKS sample's smart contracts `health-center`,
 //! `physician` and `patient`.
 
-use cordon_sdk::{Timestamp, World};
+use cordon_sdk::{Timestamp, World, check_id, check_text, optional_text};
 use serde::{Deserialize, Serialize};
 
 use crate::error::EmrError;
@@ -18,12 +18,6 @@ pub type Result<T> = std::result::Result<T, EmrError>;
 
 /// The certificate's attribute that holds the caller's role.
 pub const ROLE_ATTRIBUTE: &str = "userRole";
-
-/// Longest id that is accepted, in bytes: three parts of a key have to fit into 1,024.
-pub const ID_BYTES_MAX: usize = 256;
-
-/// Longest other text that is accepted, in bytes: six of them have to fit into a value of 1 MiB.
-pub const TEXT_BYTES_MAX: usize = 65_536;
 
 /// What is needed to open a record.
 #[derive(Clone, PartialEq, Eq)]
@@ -223,11 +217,11 @@ pub fn emr_for_physician(world: &impl World, patient_id: &str) -> Result<Emr> {
 pub fn add_emr_note(world: &mut impl World, new: NewNote) -> Result<Note> {
     check_id("patientId", &new.patient_id)?;
     check_text("area", &new.area)?;
-    let vital_signs = optional("vitalSigns", new.vital_signs)?;
-    let diagnosis = optional("diagnosis", new.diagnosis)?;
-    let medication = optional("medication", new.medication)?;
-    let progress = optional("progress", new.progress)?;
-    let test_result = optional("testResult", new.test_result)?;
+    let vital_signs = optional_text("vitalSigns", new.vital_signs)?;
+    let diagnosis = optional_text("diagnosis", new.diagnosis)?;
+    let medication = optional_text("medication", new.medication)?;
+    let progress = optional_text("progress", new.progress)?;
+    let test_result = optional_text("testResult", new.test_result)?;
     let actor = Actor::in_role(world, Role::Physician)?;
 
     if !EMRS.contains(world, &keys::emr(&actor.organization, &new.patient_id))? {
@@ -296,39 +290,6 @@ fn load(world: &impl World, organization: &str, patient_id: &str) -> Result<Emr>
     let record = EMRS.get(world, &key)?.ok_or(EmrError::UnknownPatient)?;
     let notes = NOTES.values(world, &key)?;
     Ok(Emr { record, notes })
-}
-
-/// A text that must be given. It is kept as it was sent, white space around it included.
-fn check_text(field: &'static str, text: &str) -> Result<()> {
-    if text.trim().is_empty() {
-        return Err(EmrError::Empty { field });
-    }
-    check_length(field, text, TEXT_BYTES_MAX)
-}
-
-fn check_id(field: &'static str, id: &str) -> Result<()> {
-    check_text(field, id)?;
-    check_length(field, id, ID_BYTES_MAX)?;
-    if id.contains(['\0', '\u{10FFFF}']) {
-        return Err(EmrError::ReservedCharacter { field });
-    }
-    Ok(())
-}
-
-fn check_length(field: &'static str, text: &str, bytes_max: usize) -> Result<()> {
-    if text.len() > bytes_max {
-        return Err(EmrError::TooLong { field, bytes_max });
-    }
-    Ok(())
-}
-
-/// A text that may be left out; a blank one counts as left out, since forms send those.
-fn optional(field: &'static str, text: Option<String>) -> Result<Option<String>> {
-    let text = text.filter(|text| !text.trim().is_empty());
-    if let Some(text) = &text {
-        check_length(field, text, TEXT_BYTES_MAX)?;
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

@@ -3,26 +3,6 @@
 /// A refusal. Its text never holds data of a record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EmrError {
-    /// A text that must be given is empty or only white space.
-    #[error("{field} must not be empty.")]
-    Empty {
-        /// The field as clients write it.
-        field: &'static str,
-    },
-    /// A text is longer than it may be.
-    #[error("{field} is too long: it has at most {bytes_max} bytes.")]
-    TooLong {
-        /// The field as clients write it.
-        field: &'static str,
-        /// The most bytes of UTF-8 it may have.
-        bytes_max: usize,
-    },
-    /// An id contains a character that keys reserve.
-    #[error("{field} must not contain the characters U+0000 and U+10FFFF.")]
-    ReservedCharacter {
-        /// The field as clients write it.
-        field: &'static str,
-    },
     /// A patient asked for somebody else's record.
     #[error("Patients may read their own record only.")]
     NotYourRecord,
@@ -44,9 +24,6 @@ impl From<EmrError> for cordon_sdk::Error {
     fn from(error: EmrError) -> Self {
         let text = error.to_string();
         match error {
-            EmrError::Empty { .. }
-            | EmrError::TooLong { .. }
-            | EmrError::ReservedCharacter { .. } => Self::Invalid(text),
             EmrError::NotYourRecord => Self::Forbidden(text),
             EmrError::UnknownPatient | EmrError::UnknownEmr => Self::NotFound(text),
             EmrError::AlreadyRegistered => Self::Conflict(text),

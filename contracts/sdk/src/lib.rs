@@ -7,6 +7,7 @@
 //!
 //! - [`Caller`]: who calls, and guards that refuse the wrong ones.
 //! - [`Collection`]: typed records, one per key.
+//! - [`check_text`], [`check_id`], [`optional_text`]: what clients send, checked.
 //! - [`Key`]: composite keys whose parts cannot be confused.
 //! - [`Error`]: the four ways to refuse.
 //!
@@ -18,6 +19,7 @@ mod codec;
 mod collection;
 mod error;
 mod events;
+mod field;
 mod generated;
 mod host;
 mod key;
@@ -30,6 +32,7 @@ pub use caller::Caller;
 pub use collection::{Collection, Past, Record};
 pub use error::{Error, Result};
 pub use events::emit_record;
+pub use field::{ID_BYTES_MAX, TEXT_BYTES_MAX, check_id, check_text, optional_text};
 pub use generated::cordon::contract as wit;
 pub use host::Host;
 pub use key::{KEY_BYTES_MAX, Key, KeyError};

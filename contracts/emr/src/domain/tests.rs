@@ -1,13 +1,17 @@
 //! The rules, natively: each refusal, and that it changes nothing.
 
 use cordon_sdk::testing::{TestEvent, TestTransaction, TestWorld, caller};
-use cordon_sdk::{Caller, Error};
+use cordon_sdk::{Caller, Error, ID_BYTES_MAX, TEXT_BYTES_MAX};
 use proptest::prelude::*;
 
 use super::*;
 
 fn person(organization: &str, name: &str, role: &str) -> Caller {
     caller(organization, name, &[(ROLE_ATTRIBUTE, role)])
+}
+
+fn invalid(text: String) -> EmrError {
+    EmrError::Sdk(Error::Invalid(text))
 }
 
 fn clerk() -> Caller {
@@ -262,7 +266,7 @@ fn every_required_field_is_checked_and_named() {
                 Error::Invalid(format!("{field} must not be empty."))
             );
         }
-        let empty = |field: &'static str| Some(EmrError::Empty { field });
+        let empty = |field| Some(invalid(format!("{field} must not be empty.")));
         let id = blank();
         let answer = run(&mut world, clerk(), |tx| {
             check_is_patient_registered(tx, &id)
@@ -289,10 +293,9 @@ fn unusable_texts_are_refused_by_name() {
     };
     assert_eq!(
         run(&mut world, doctor(), |tx| add_emr_note(tx, note)).err(),
-        Some(EmrError::TooLong {
-            field: "testResult",
-            bytes_max: TEXT_BYTES_MAX
-        })
+        Some(invalid(format!(
+            "testResult is too long: it has at most {TEXT_BYTES_MAX} bytes."
+        )))
     );
     let emr = NewEmr {
         patient_name: long,
@@ -300,23 +303,23 @@ fn unusable_texts_are_refused_by_name() {
     };
     assert_eq!(
         run(&mut world, clerk(), |tx| create_emr(tx, emr)).err(),
-        Some(EmrError::TooLong {
-            field: "patientName",
-            bytes_max: TEXT_BYTES_MAX
-        })
+        Some(invalid(format!(
+            "patientName is too long: it has at most {TEXT_BYTES_MAX} bytes."
+        )))
     );
     let emr = new_emr(&"x".repeat(ID_BYTES_MAX + 1));
     assert_eq!(
         run(&mut world, clerk(), |tx| create_emr(tx, emr)).err(),
-        Some(EmrError::TooLong {
-            field: "patientId",
-            bytes_max: ID_BYTES_MAX
-        })
+        Some(invalid(format!(
+            "patientId is too long: it has at most {ID_BYTES_MAX} bytes."
+        )))
     );
     for id in ["bob\0", "\u{10FFFF}"] {
         assert_eq!(
             run(&mut world, clerk(), |tx| create_emr(tx, new_emr(id))).err(),
-            Some(EmrError::ReservedCharacter { field: "patientId" })
+            Some(invalid(
+                "patientId must not contain the characters U+0000 and U+10FFFF.".to_owned()
+            ))
         );
     }
 }
