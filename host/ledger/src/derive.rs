@@ -1,24 +1,27 @@
 //! From a block to the changes of the derived state: one batch, the same whether the block is
 //! committed now or replayed later.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 
-use cordon_types::{ValidationCode, Version};
+use cordon_types::{TxId, ValidationCode, Version};
 use cordon_wire::block::CommittedBlock;
 use sled::IVec;
 
 use crate::entries::{
     ChangeId, ChangesEncoder, INLINE_BYTES_MAX, META, Meta, Part, Pointer, StateValue, TxLocation,
-    block_hash_key, decode_state, encode_state, encode_tx, state_key, tx_key,
+    block_hash_key, decode_state, encode_state, state_key,
 };
 use crate::store::Store;
+use crate::tx_index::TxIndex;
 use crate::{CommitTransaction, LedgerError};
 
 /// The changes that `block`, encoded as `bytes`, makes to a state that has the sum of `before`; and
-/// the state's description of itself afterwards.
+/// the state's description of itself afterwards. The transactions are in `tx_index` when this
+/// returns: it may be ahead of the state, never behind.
 pub(crate) fn derive(
     store: &Store,
+    tx_index: &TxIndex,
     before: &Meta,
     bytes: &[u8],
     block: &CommittedBlock,
@@ -31,16 +34,15 @@ pub(crate) fn derive(
         meta: *before,
         state: BTreeMap::new(),
         history: ChangesEncoder::default(),
-        tx_ids: BTreeSet::new(),
     };
+    tx_index.insert(&locate(number, transactions), &mut changes.meta.tx_sum)?;
     let envelopes = block.data.iter().zip(transactions);
     for (index, (envelope, transaction)) in (0u32..).zip(envelopes) {
-        let version = Version {
-            block: number,
-            tx: index,
-        };
-        changes.index_transaction(version, transaction)?;
         if transaction.code == ValidationCode::Valid {
+            let version = Version {
+                block: number,
+                tx: index,
+            };
             changes.write(version, bytes, envelope, transaction)?;
         }
     }
@@ -49,13 +51,27 @@ pub(crate) fn derive(
     Ok(changes.finish(block, hash))
 }
 
+/// Where the transactions of block `number` are that take their ids, in order.
+pub(crate) fn locate(number: u64, transactions: &[CommitTransaction]) -> Vec<(TxId, TxLocation)> {
+    let located = (0u32..)
+        .zip(transactions)
+        .filter_map(|(index, transaction)| {
+            let location = TxLocation {
+                block: number,
+                index,
+                code: transaction.code,
+            };
+            Some((transaction.tx_id?, location))
+        });
+    located.collect()
+}
+
 struct Changes<'a> {
     store: &'a Store,
     batch: sled::Batch,
     meta: Meta,
     state: BTreeMap<Vec<u8>, StateChange>,
     history: ChangesEncoder,
-    tx_ids: BTreeSet<[u8; 33]>,
 }
 
 /// What a block does to a state entry.
@@ -73,28 +89,6 @@ impl Changes<'_> {
     fn insert(&mut self, key: &[u8], value: Vec<u8>) {
         self.meta.sum.add(key, &value);
         self.batch.insert(key, value);
-    }
-
-    /// The first transaction with an id keeps its place in the index.
-    fn index_transaction(
-        &mut self,
-        version: Version,
-        transaction: &CommitTransaction,
-    ) -> Result<(), LedgerError> {
-        let Some(tx_id) = &transaction.tx_id else {
-            return Ok(());
-        };
-        let key = tx_key(tx_id);
-        if self.store.contains(&key)? || !self.tx_ids.insert(key) {
-            return Ok(());
-        }
-        let location = TxLocation {
-            block: version.block,
-            index: version.tx,
-            code: transaction.code,
-        };
-        self.insert(&key, encode_tx(location));
-        Ok(())
     }
 
     fn write(

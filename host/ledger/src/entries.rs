@@ -4,9 +4,8 @@
 //! | --- | --- |
 //! | `s` contract 0x00 key | kind, last change, then the value itself (up to 24 bytes), where it is in its block, or nothing (deleted) |
 //! | `p` block tx position | runs of changes of the block, from this one on, each with the change of its key before it |
-//! | `t` transaction id | block, index, validation code |
 //! | `b` block hash | block |
-//! | `m` | format, height, hash and commit hash of the last block, sum over all other entries |
+//! | `m` | format, height, hash and commit hash of the last block, sum over all other entries, sum over the transaction index |
 //!
 //! A change is named by block, transaction, and position among all writes of the transaction. What
 //! changed is in its envelope alone; so the history of a key is a list that begins at the state
@@ -16,10 +15,12 @@
 //!
 //! Contract ids hold no 0x00. Places are relative to the block, whose own place is known in memory,
 //! and carry a CRC-32, as no checksum of the journal covers a part of a record.
+//!
+//! Where a transaction is, is not in sled but in [`TxIndex`](crate::tx_index::TxIndex).
 
 use std::ops::Range;
 
-use cordon_types::{ContractId, TxId, ValidationCode, Version};
+use cordon_types::{ContractId, ValidationCode, Version};
 use cordon_wire::sha256;
 
 use crate::LedgerError;
@@ -33,7 +34,7 @@ const CHANGES_BYTES_MAX: usize = 6 << 10;
 
 /// Key of the meta entry.
 pub(crate) const META: &[u8] = b"m";
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 const INLINE: u8 = 0;
 const POINTER: u8 = 1;
@@ -171,6 +172,10 @@ impl<'a> Fields<'a> {
         })
     }
 
+    fn sum(&mut self) -> Option<Sum> {
+        Some(Sum([self.u64()?, self.u64()?, self.u64()?, self.u64()?]))
+    }
+
     fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
         let (first, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
@@ -186,7 +191,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn damaged(what: &'static str) -> LedgerError {
+pub(crate) fn damaged(what: &'static str) -> LedgerError {
     LedgerError::StateEntry { what }
 }
 
@@ -374,15 +379,17 @@ pub(crate) fn decode_change(entry: &[u8], change: ChangeId) -> Result<Option<Cha
 
 // === indexes ===
 
-pub(crate) fn tx_key(tx_id: &TxId) -> [u8; 33] {
-    prefixed(b't', tx_id.as_bytes())
-}
+/// What errors call the index of transactions.
+pub(crate) const TX_INDEX: &str = "transaction index";
 
-pub(crate) fn encode_tx(location: TxLocation) -> Vec<u8> {
-    let mut out = Vec::with_capacity(13);
-    out.extend_from_slice(&location.block.to_be_bytes());
-    out.extend_from_slice(&location.index.to_be_bytes());
-    out.push(location.code as u8);
+/// Size of an encoded [`TxLocation`].
+pub(crate) const TX_LOCATION_BYTES: usize = 13;
+
+pub(crate) fn encode_tx(location: TxLocation) -> [u8; TX_LOCATION_BYTES] {
+    let mut out = [0; TX_LOCATION_BYTES];
+    out[..8].copy_from_slice(&location.block.to_be_bytes());
+    out[8..12].copy_from_slice(&location.index.to_be_bytes());
+    out[12] = location.code as u8;
     out
 }
 
@@ -398,11 +405,13 @@ pub(crate) fn decode_tx(entry: &[u8]) -> Result<TxLocation, LedgerError> {
     };
     decode()
         .and_then(|location| fields.end(location))
-        .ok_or(damaged("transaction index"))
+        .ok_or(damaged(TX_INDEX))
 }
 
 pub(crate) fn block_hash_key(hash: &[u8; 32]) -> [u8; 33] {
-    prefixed(b'b', hash)
+    let mut key = [b'b'; 33];
+    key[1..].copy_from_slice(hash);
+    key
 }
 
 pub(crate) fn decode_block_number(entry: &[u8]) -> Result<u64, LedgerError> {
@@ -411,12 +420,6 @@ pub(crate) fn decode_block_number(entry: &[u8]) -> Result<u64, LedgerError> {
         .u64()
         .and_then(|number| fields.end(number))
         .ok_or(damaged("block hash index"))
-}
-
-fn prefixed(prefix: u8, hash: &[u8; 32]) -> [u8; 33] {
-    let mut key = [prefix; 33];
-    key[1..].copy_from_slice(hash);
-    key
 }
 
 // === meta ===
@@ -441,6 +444,12 @@ impl Sum {
             *sum = sum.wrapping_sub(part);
         }
     }
+
+    fn encode(self, out: &mut Vec<u8>) {
+        for part in self.0 {
+            out.extend_from_slice(&part.to_be_bytes());
+        }
+    }
 }
 
 fn parts(key: &[u8], value: &[u8]) -> [u64; 4] {
@@ -460,6 +469,8 @@ pub(crate) struct Meta {
     pub(crate) commit_hash: [u8; 32],
     /// Over all entries but this one.
     pub(crate) sum: Sum,
+    /// Over the transaction index, which is in a file of its own.
+    pub(crate) tx_sum: Sum,
 }
 
 impl Meta {
@@ -468,9 +479,8 @@ impl Meta {
         out.extend_from_slice(&self.height.to_be_bytes());
         out.extend_from_slice(&self.block_hash);
         out.extend_from_slice(&self.commit_hash);
-        for part in self.sum.0 {
-            out.extend_from_slice(&part.to_be_bytes());
-        }
+        self.sum.encode(&mut out);
+        self.tx_sum.encode(&mut out);
         out
     }
 
@@ -484,7 +494,8 @@ impl Meta {
             height: fields.u64()?,
             block_hash: fields.take()?,
             commit_hash: fields.take()?,
-            sum: Sum([fields.u64()?, fields.u64()?, fields.u64()?, fields.u64()?]),
+            sum: fields.sum()?,
+            tx_sum: fields.sum()?,
         };
         fields.end(meta)
     }

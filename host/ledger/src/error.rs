@@ -63,11 +63,17 @@ pub enum LedgerError {
     /// sled failed before. Open the ledger again.
     #[error("the state is not usable since an earlier failure; open the ledger again")]
     StateBroken,
-    /// An entry of the state does not decode, or does not lead to the bytes it was made for.
+    /// An entry of the state or its indexes does not decode, or does not lead to the bytes it was made for.
     #[error("an entry of the {what} is damaged")]
     StateEntry {
         /// The index it belongs to.
         what: &'static str,
+    },
+    /// No more transactions can be told apart: their hashes begin with the same bits.
+    #[error("the transaction index is full: a page of it cannot split beyond {depth} bits")]
+    TransactionIndexFull {
+        /// The bits that its pages differ in at most.
+        depth: u8,
     },
     /// The operating system refused.
     #[error("cannot {action} {}: {source}", file.display())]

@@ -14,13 +14,13 @@ use crate::block::{CommitBlock, CommitTransaction};
 use crate::chain::{of_block, read_block, read_bytes, verify_blocks};
 use crate::derive::derive;
 use crate::entries::{
-    Meta, TxLocation, block_hash_key, decode_block_number, decode_state, decode_tx, state_key,
-    tx_key,
+    Meta, TxLocation, block_hash_key, decode_block_number, decode_state, state_key,
 };
 use crate::recover::{RebuildReason, Recovered, StateFiles};
 use crate::repair::{Verified, blocks_dir};
 use crate::snapshot::{LedgerSnapshot, location, state_range, visit_state};
 use crate::store::Store;
+use crate::tx_index::TxIndex;
 
 /// How a ledger is kept.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +46,8 @@ pub struct OpenReport {
     /// Why the state was made anew from all blocks, if it was. Never set for a ledger without
     /// blocks.
     pub rebuilt: Option<RebuildReason>,
+    /// Whether the transaction index was made anew from blocks, the state being good.
+    pub rebuilt_index: bool,
     /// Blocks that were applied to the state, on a rebuild all of them.
     pub replayed_blocks: u64,
     /// The unfinished block that was cut off the end of the block files, if there was one.
@@ -110,6 +112,7 @@ pub struct Ledger {
 pub(crate) struct Shared {
     pub(crate) reader: Reader,
     pub(crate) store: Store,
+    tx_index: TxIndex,
     files: StateFiles,
     writer: Mutex<Writer>,
 }
@@ -133,8 +136,9 @@ struct Checked<'a> {
 
 impl Ledger {
     /// Opens the ledger in `dir`, which is created if absent, and brings the state to the height of
-    /// the blocks. Cost: reads all block files once; reads all of the state after a stop without
-    /// [`Ledger::close`]; parses all blocks when the state has to be rebuilt.
+    /// the blocks. Cost: reads all block files and the transaction index once; reads all of the
+    /// state after a stop without [`Ledger::close`]; parses all blocks when the state or the index
+    /// has to be rebuilt.
     ///
     /// # Errors
     /// [`LedgerError::DamagedBlock`] when blocks are damaged other than by a torn tail;
@@ -167,8 +171,10 @@ impl Ledger {
         let files = StateFiles::of(dir);
         let Recovered {
             store,
+            tx_index,
             meta,
             rebuilt,
+            rebuilt_index,
             replayed_blocks,
         } = files.recover(options.cache_bytes, &reader, &locations)?;
         let writer = Mutex::new(Writer {
@@ -180,6 +186,7 @@ impl Ledger {
             shared: Arc::new(Shared {
                 reader,
                 store,
+                tx_index,
                 files,
                 writer,
             }),
@@ -189,6 +196,7 @@ impl Ledger {
             ledger,
             OpenReport {
                 rebuilt,
+                rebuilt_index,
                 replayed_blocks,
                 cut: opened.cut,
             },
@@ -207,9 +215,13 @@ impl Ledger {
             return Ok(());
         }
         writer.closed = true;
-        self.shared
-            .files
-            .mark_clean(&self.shared.store, &writer.meta)
+        let Shared {
+            store,
+            tx_index,
+            files,
+            ..
+        } = &*self.shared;
+        files.mark_clean(store, tx_index, &writer.meta)
     }
 
     /// Number of blocks.
@@ -323,11 +335,14 @@ impl Ledger {
             block,
             transactions,
         } = checked;
-        let (batch, meta) = derive(&self.shared.store, &writer.meta, bytes, block, transactions)?;
+        let Shared {
+            store, tx_index, ..
+        } = &*self.shared;
+        let (batch, meta) = derive(store, tx_index, &writer.meta, bytes, block, transactions)?;
         let info = ChainInfo::after(block);
         {
             let mut view = self.view.write();
-            self.shared.store.apply(batch)?;
+            store.apply(batch)?;
             view.info = info;
             view.locations.push(location);
         }
@@ -363,21 +378,29 @@ impl Ledger {
     /// Where the first transaction with this id is, valid or not.
     ///
     /// # Errors
-    /// [`LedgerError::State`], [`LedgerError::StateEntry`].
+    /// [`LedgerError::StateBroken`], [`LedgerError::StateEntry`], [`LedgerError::Io`]. After the last
+    /// two the state is not used any more: opening the ledger again makes the index anew.
     pub fn transaction(&self, tx_id: &TxId) -> Result<Option<TxLocation>, LedgerError> {
-        self.shared
-            .store
-            .get(&tx_key(tx_id))?
-            .map(|entry| decode_tx(&entry))
-            .transpose()
+        let Shared {
+            store, tx_index, ..
+        } = &*self.shared;
+        if store.is_broken() {
+            return Err(LedgerError::StateBroken);
+        }
+        let found = tx_index.get(tx_id).inspect_err(|error| {
+            store.set_broken();
+            tracing::error!(%error, "the transaction index is not usable any more");
+        })?;
+        // The index has the transactions of a block before the block is applied.
+        Ok(found.filter(|location| location.block < self.height()))
     }
 
     /// Whether a transaction with this id is on the ledger, valid or not.
     ///
     /// # Errors
-    /// [`LedgerError::State`].
+    /// As [`Ledger::transaction`].
     pub fn contains_transaction(&self, tx_id: &TxId) -> Result<bool, LedgerError> {
-        self.shared.store.contains(&tx_key(tx_id))
+        Ok(self.transaction(tx_id)?.is_some())
     }
 
     /// The committed version of each key, in the order asked; `None` for an absent key. Values are

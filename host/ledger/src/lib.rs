@@ -1,11 +1,12 @@
 //! The ledger of one channel: its blocks, and what follows from them.
 //!
 //! A directory holds `blocks/`, a [journal](cordon_journal) with one encoded `common.Block` per
-//! record (the record's index is the block's number), and `state/`, a sled database with the world
-//! state, for every change of a key the one before it, and the indexes of transactions and block
-//! hashes. **Blocks are the truth; sled is derived** and distrusted: it is compared with a checksum
-//! after every stop that was not orderly, and rebuilt from blocks whenever it is missing, damaged,
-//! ahead of the blocks, or panics.
+//! record (the record's index is the block's number); `state/`, a sled database with the world
+//! state, for every change of a key the one before it, and the index of block hashes; and
+//! `transactions`, a hash file that says where each transaction is. **Blocks are the truth; the
+//! others are derived** and distrusted: sled is compared with a checksum after every stop that was
+//! not orderly, the hash file on every opening, and either is rebuilt from blocks whenever it is
+//! missing, damaged, of other blocks, or, sled, panics.
 //!
 //! - [`Ledger`]: opens, commits, answers. [`LedgerSnapshot`]: the world state at one height.
 //! - [`CommitBlock`], [`CommitTransaction`]: a block with its verdicts, as it is committed.
@@ -26,6 +27,7 @@ mod snapshot;
 mod store;
 #[cfg(test)]
 mod testing;
+mod tx_index;
 
 pub use block::{CommitBlock, CommitTransaction};
 pub use cordon_journal::TornTail;

@@ -1,5 +1,6 @@
 //! Brings the derived state to the height of the blocks when a ledger is opened: as it is, by
-//! replaying what is missing, or from nothing.
+//! replaying what is missing, or from nothing. The transaction index, if it alone is at fault, is
+//! made anew alone.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,9 +11,10 @@ use cordon_journal::{Location, Reader};
 use crate::LedgerError;
 use crate::block::parse_transactions;
 use crate::chain::read_block;
-use crate::derive::derive;
+use crate::derive::{derive, locate};
 use crate::entries::{Meta, Sum};
 use crate::store::{Store, wait_until_unlocked};
+use crate::tx_index::TxIndex;
 
 /// Why the state was made anew from blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -42,14 +44,17 @@ pub enum RebuildReason {
 /// A state at the height of the blocks.
 pub(crate) struct Recovered {
     pub(crate) store: Store,
+    pub(crate) tx_index: TxIndex,
     pub(crate) meta: Meta,
     pub(crate) rebuilt: Option<RebuildReason>,
+    pub(crate) rebuilt_index: bool,
     pub(crate) replayed_blocks: u64,
 }
 
 /// Where the derived state is.
 pub(crate) struct StateFiles {
     state: PathBuf,
+    transactions: PathBuf,
     marker: PathBuf,
 }
 
@@ -58,6 +63,7 @@ const EMPTY: Meta = Meta {
     block_hash: [0; 32],
     commit_hash: [0; 32],
     sum: Sum::EMPTY,
+    tx_sum: Sum::EMPTY,
 };
 
 // === impl StateFiles ===
@@ -67,6 +73,7 @@ impl StateFiles {
     pub(crate) fn of(dir: &Path) -> Self {
         Self {
             state: dir.join("state"),
+            transactions: dir.join("transactions"),
             marker: dir.join("clean"),
         }
     }
@@ -85,15 +92,18 @@ impl StateFiles {
         };
         self.remove()?;
         let store = Store::open(&self.state, cache_bytes)?;
-        let meta = replay(&store, EMPTY, reader, blocks)?;
+        let tx_index = TxIndex::create(&self.transactions)?;
+        let meta = replay(&store, &tx_index, EMPTY, reader, blocks)?;
         let rebuilt = (!blocks.is_empty()).then_some(reason);
         if rebuilt.is_some() {
             tracing::warn!(%reason, block_number = blocks.len(), "rebuilt the state from blocks");
         }
         Ok(Recovered {
             store,
+            tx_index,
             meta,
             rebuilt,
+            rebuilt_index: false,
             replayed_blocks: blocks.len() as u64,
         })
     }
@@ -133,12 +143,17 @@ impl StateFiles {
                 Err(error) => return Ok(Err(unreadable(&error))),
             }
         }
+        let Some((tx_index, rebuilt_index)) = self.open_index(&meta, reader, blocks)? else {
+            return Ok(Err(RebuildReason::ChecksumMismatch));
+        };
         let replayed_blocks = blocks.len() as u64 - meta.height;
-        match replay(&store, meta, reader, blocks) {
+        match replay(&store, &tx_index, meta, reader, blocks) {
             Ok(meta) => Ok(Ok(Recovered {
                 store,
+                tx_index,
                 meta,
                 rebuilt: None,
+                rebuilt_index,
                 replayed_blocks,
             })),
             Err(error) if store.is_broken() => Ok(Err(unreadable(&error))),
@@ -146,10 +161,41 @@ impl StateFiles {
         }
     }
 
-    /// Says, durably, that `store` is complete and that nobody writes to it any more.
-    pub(crate) fn mark_clean(&self, store: &Store, meta: &Meta) -> Result<(), LedgerError> {
+    /// The transaction index as a state described by `meta` needs it, and whether it had to be made
+    /// anew from blocks. `None` when even that does not have the state's sum: the state is at fault.
+    fn open_index(
+        &self,
+        meta: &Meta,
+        reader: &Reader,
+        blocks: &[Location],
+    ) -> Result<Option<(TxIndex, bool)>, LedgerError> {
+        let error = match TxIndex::open(&self.transactions, meta.height, meta.tx_sum) {
+            Ok(index) => return Ok(Some((index, false))),
+            Err(error) => error,
+        };
+        let index = TxIndex::create(&self.transactions)?;
+        let mut sum = Sum::EMPTY;
+        for (number, &location) in (0..meta.height).zip(blocks) {
+            let (_, block) = read_block(reader, number, location)?;
+            let transactions = parse_transactions(&block)?;
+            index.insert(&locate(number, &transactions), &mut sum)?;
+        }
+        let block_number = meta.height;
+        tracing::warn!(%error, block_number, "rebuilt the transaction index from blocks");
+        Ok((sum == meta.tx_sum).then_some((index, true)))
+    }
+
+    /// Says, durably, that `store` and `tx_index` are complete and that nobody writes to them any
+    /// more.
+    pub(crate) fn mark_clean(
+        &self,
+        store: &Store,
+        tx_index: &TxIndex,
+        meta: &Meta,
+    ) -> Result<(), LedgerError> {
         store.flush()?;
         sync_tree(&self.state)?;
+        tx_index.sync()?;
         fs::write(&self.marker, meta.encode()).map_err(io_error("write", &self.marker))?;
         sync(&self.marker)?;
         self.sync_parent()
@@ -168,18 +214,20 @@ impl StateFiles {
         }
     }
 
-    /// Removes the state, if there is one.
+    /// Removes the state and the transaction index, if there are any.
     pub(crate) fn remove(&self) -> Result<(), LedgerError> {
         self.take_marker()?;
         // sled writes some of its files by name; threads of the database that was found wanting
         // should not do that in the new one. Should they hang, the new one is still checked.
         let _ = wait_until_unlocked(&self.state);
-        match fs::remove_dir_all(&self.state) {
+        let unless_absent = |removed: io::Result<()>, path: &Path| match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(io_error("remove", &self.state)(error))
+                Err(io_error("remove", path)(error))
             }
             _ => Ok(()),
-        }
+        };
+        unless_absent(fs::remove_dir_all(&self.state), &self.state)?;
+        unless_absent(fs::remove_file(&self.transactions), &self.transactions)
     }
 
     fn sync_parent(&self) -> Result<(), LedgerError> {
@@ -195,6 +243,7 @@ fn unreadable(error: &LedgerError) -> RebuildReason {
 /// Applies the blocks that a state described by `meta` lacks.
 fn replay(
     store: &Store,
+    tx_index: &TxIndex,
     mut meta: Meta,
     reader: &Reader,
     blocks: &[Location],
@@ -202,7 +251,7 @@ fn replay(
     for (number, &location) in (0u64..).zip(blocks).skip(meta.height as usize) {
         let (bytes, block) = read_block(reader, number, location)?;
         let transactions = parse_transactions(&block)?;
-        let (batch, after) = derive(store, &meta, &bytes, &block, &transactions)?;
+        let (batch, after) = derive(store, tx_index, &meta, &bytes, &block, &transactions)?;
         store.apply(batch)?;
         Store::collect_garbage();
         meta = after;

@@ -80,10 +80,6 @@ impl Store {
         self.call("read", || self.db.get(key))
     }
 
-    pub(crate) fn contains(&self, key: &[u8]) -> Result<bool, LedgerError> {
-        self.call("read", || self.db.contains_key(key))
-    }
-
     /// Hands the entries of `range` to `visit`, in key order or backwards, until it answers `false`
     /// or fails.
     pub(crate) fn visit(

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
-use crate::entries::META;
+use crate::entries::{META, Sum, TX_INDEX};
 use crate::store::wait_until_unlocked;
 use crate::testing::{Model, ModelChange, Tx, contract, files, memory_dir};
 use crate::{BlockDamage, set_aside_from, verify};
@@ -60,6 +60,9 @@ fn compare(ledger: &Ledger, model: &Model) {
         assert_eq!(ledger.transaction(tx_id).unwrap().as_ref(), Some(location));
         assert!(ledger.contains_transaction(tx_id).unwrap());
     }
+    let unknown = tx(u64::MAX, &[]).id();
+    assert_eq!(ledger.transaction(&unknown).unwrap(), None);
+    assert!(!ledger.contains_transaction(&unknown).unwrap());
     let snapshot = ledger.snapshot();
     for name in CONTRACTS {
         let id = contract(name);
@@ -226,6 +229,11 @@ enum Harm {
     FlipState(Index, Index, u8),
     CutState(Index, Index),
     ZeroState(Index, Index),
+    /// The same to the transaction index.
+    DeleteIndex,
+    FlipIndex(Index, u8),
+    CutIndex(Index),
+    ZeroIndex(Index),
     FlipBlocks(Index, Index, u8),
     CutBlocks(Index),
 }
@@ -238,6 +246,10 @@ fn any_harm() -> impl Strategy<Value = Harm> {
         2 => (file(), at(), 1..=255u8).prop_map(|(f, a, b)| Harm::FlipState(f, a, b)),
         2 => (file(), at()).prop_map(|(f, a)| Harm::CutState(f, a)),
         2 => (file(), at()).prop_map(|(f, a)| Harm::ZeroState(f, a)),
+        1 => Just(Harm::DeleteIndex),
+        1 => (at(), 1..=255u8).prop_map(|(a, b)| Harm::FlipIndex(a, b)),
+        1 => at().prop_map(Harm::CutIndex),
+        1 => at().prop_map(Harm::ZeroIndex),
         3 => (file(), at(), 1..=255u8).prop_map(|(f, a, b)| Harm::FlipBlocks(f, a, b)),
         2 => at().prop_map(Harm::CutBlocks),
     ]
@@ -255,6 +267,10 @@ fn segments(dir: &Path) -> Vec<PathBuf> {
     let mut files = files(&dir.join("blocks"));
     files.retain(|file| file.extension().is_some_and(|extension| extension == "seg"));
     files
+}
+
+fn index_file(dir: &Path) -> PathBuf {
+    dir.join("transactions")
 }
 
 fn pick(file: Index, files: &[PathBuf]) -> &Path {
@@ -277,6 +293,20 @@ fn harm(dir: &Path, harm: &Harm) -> bool {
             });
         }
         Harm::ZeroState(file, at) => change(pick(*file, &state), |bytes| {
+            let at = at.index(bytes.len());
+            bytes[at..].fill(0);
+        }),
+        Harm::DeleteIndex => fs::remove_file(index_file(dir)).unwrap(),
+        Harm::FlipIndex(at, bits) => change(&index_file(dir), |bytes| {
+            let at = at.index(bytes.len());
+            bytes[at] ^= bits;
+        }),
+        Harm::CutIndex(at) => {
+            change(&index_file(dir), |bytes| {
+                bytes.truncate(at.index(bytes.len()));
+            });
+        }
+        Harm::ZeroIndex(at) => change(&index_file(dir), |bytes| {
             let at = at.index(bytes.len());
             bytes[at..].fill(0);
         }),
@@ -314,8 +344,8 @@ proptest! {
             history.extend(blocks);
             compare(&ledger, &model);
             // After an orderly close bit rot in sled's files is not looked for.
-            let clean = clean && matches!(
-                what, Harm::Nothing | Harm::DeleteState | Harm::FlipBlocks(..) | Harm::CutBlocks(_));
+            let clean = clean && !matches!(
+                what, Harm::FlipState(..) | Harm::CutState(..) | Harm::ZeroState(..));
             if clean {
                 ledger.close().unwrap();
             }
@@ -344,6 +374,14 @@ proptest! {
             }
             if clean && !blocks_harmed && matches!(what, Harm::Nothing) {
                 prop_assert_eq!((report.rebuilt, report.replayed_blocks), (None, 0));
+            }
+            match what {
+                Harm::DeleteIndex | Harm::FlipIndex(..) | Harm::CutIndex(_) => {
+                    let rebuilt = (report.rebuilt, report.rebuilt_index);
+                    prop_assert_eq!(rebuilt, (None, height > 0));
+                }
+                Harm::ZeroIndex(_) => prop_assert_eq!(report.rebuilt, None),
+                _ => prop_assert!(!report.rebuilt_index),
             }
             history.truncate(left as usize);
             model = Model::of(&history);
@@ -380,6 +418,7 @@ fn a_snapshot_keeps_its_height_while_a_commit_waits() {
     commit(&ledger, &mut model, &blocks[..1]);
     let snapshot = ledger.snapshot();
     let next = CommitBlock::parse(model.apply(&blocks[1])).unwrap();
+    let next_id = blocks[1][0].id();
     let (done, committed) = mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -395,8 +434,10 @@ fn a_snapshot_keeps_its_height_while_a_commit_waits() {
         while stored() < 2 * next.bytes.len() as u64 {
             std::thread::yield_now();
         }
+        let (hold, held) = mpsc::channel();
         let elsewhere = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(20));
+            held.recv().unwrap();
             assert_eq!(snapshot.height(), 1);
             let found = snapshot.get(&contract("c"), "k").unwrap().unwrap();
             assert_eq!((found.version.block, found.value[0]), (0, 0));
@@ -404,8 +445,22 @@ fn a_snapshot_keeps_its_height_while_a_commit_waits() {
         assert!(committed.try_recv().is_err());
         // Reads that are no snapshot do not wait for the waiting commit.
         assert_eq!(ledger.height(), 1);
+        // The index has its transactions already, but they are not answered.
+        while ledger.shared.tx_index.get(&next_id).unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        assert_eq!(ledger.transaction(&next_id).unwrap(), None);
+        assert!(!ledger.contains_transaction(&next_id).unwrap());
+        hold.send(()).unwrap();
         elsewhere.join().unwrap();
         committed.recv().unwrap();
+        assert_eq!(
+            ledger
+                .transaction(&next_id)
+                .unwrap()
+                .map(|found| found.block),
+            Some(1)
+        );
     });
     assert_eq!(
         ledger
@@ -586,6 +641,158 @@ fn a_state_of_another_format_is_rebuilt() {
     compare(&ledger, &model);
 }
 
+/// Blocks with so many transactions together that the index has several pages; some of the last
+/// take ids that are taken.
+fn blocks_that_split_pages() -> Vec<Vec<Tx>> {
+    let ids = [(0..90).collect(), vec![90], (80..280).collect::<Vec<u64>>()];
+    let block = |ids: Vec<u64>| ids.into_iter().map(|nonce| tx(nonce, &[])).collect();
+    ids.into_iter().map(block).collect()
+}
+
+#[test]
+fn an_index_that_is_ahead_of_the_state_is_taken_back() {
+    let dir = memory_dir();
+    let (state, old) = (dir.path().join("state"), dir.path().join("old"));
+    let mut model = Model::default();
+    let blocks = blocks_that_split_pages();
+    let ledger = open(dir.path()).unwrap().0;
+    commit(&ledger, &mut model, &blocks[..1]);
+    close_files(ledger, dir.path());
+    fs::create_dir(&old).unwrap();
+    for file in files(&state) {
+        fs::copy(&file, old.join(file.file_name().unwrap())).unwrap();
+    }
+    let (ledger, _) = open(dir.path()).unwrap();
+    commit(&ledger, &mut model, &blocks[1..]);
+    close_files(ledger, dir.path());
+    // As after kill -9: sled had not handed its last batches to the system.
+    fs::remove_dir_all(&state).unwrap();
+    fs::rename(&old, &state).unwrap();
+    let (ledger, report) = open(dir.path()).unwrap();
+    let rebuilt = (report.rebuilt, report.rebuilt_index);
+    assert_eq!((rebuilt, report.replayed_blocks), ((None, false), 2));
+    compare(&ledger, &model);
+    // The sum is that of what is there.
+    close_files(ledger, dir.path());
+    let (ledger, report) = open(dir.path()).unwrap();
+    assert!(!report.rebuilt_index && report.rebuilt.is_none());
+    compare(&ledger, &model);
+}
+
+/// Goal: whatever the file is, after an orderly stop or not, the index alone is made anew.
+#[test]
+fn an_index_that_does_not_fit_is_made_anew_alone() {
+    const PAGE: usize = 4096;
+    let dir = memory_dir();
+    let file = index_file(dir.path());
+    let mut model = Model::default();
+    let blocks = blocks_that_split_pages();
+    let ledger = open(dir.path()).unwrap().0;
+    commit(&ledger, &mut model, &blocks[..1]);
+    let before = fs::read(&file).unwrap();
+    commit(&ledger, &mut model, &blocks[1..2]);
+    let split = fs::read(&file).unwrap();
+    commit(&ledger, &mut model, &blocks[2..]);
+    ledger.close().unwrap();
+    close_files(ledger, dir.path());
+    let whole = fs::read(&file).unwrap();
+    assert!(before.len() == 2 * PAGE && split.len() == 3 * PAGE && whole.len() > 4 * PAGE);
+
+    let mut harmed: Vec<Option<Vec<u8>>> = vec![None, Some(b"garbage".to_vec())];
+    let cuts = (0..whole.len()).filter(|len| len % 1999 == 0 || len % PAGE == 0);
+    harmed.extend(cuts.map(|len| Some(whole[..len].to_vec())));
+    for at in (0..whole.len()).step_by(3001) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x10;
+        harmed.push(Some(flipped));
+    }
+    // A split with the new page written, but not the old; and whole files of other heights.
+    let mut torn = split.clone();
+    torn[..2 * PAGE].copy_from_slice(&before);
+    harmed.extend([Some(torn), Some(before), Some(split)]);
+    for (n, bytes) in harmed.into_iter().enumerate() {
+        match bytes {
+            None => fs::remove_file(&file).unwrap(),
+            Some(bytes) => fs::write(&file, bytes).unwrap(),
+        }
+        let (ledger, report) = open(dir.path()).unwrap();
+        let rebuilt = (report.rebuilt, report.rebuilt_index);
+        assert_eq!(rebuilt, (None, true), "harm {n}");
+        assert_eq!(report.replayed_blocks, 0);
+        for (id, location) in &model.txs {
+            assert_eq!(ledger.transaction(id).unwrap().as_ref(), Some(location));
+        }
+        if n % 2 == 0 {
+            ledger.close().unwrap();
+        }
+        close_files(ledger, dir.path());
+    }
+    let (ledger, report) = open(dir.path()).unwrap();
+    assert!(!report.rebuilt_index);
+    compare(&ledger, &model);
+}
+
+#[test]
+fn an_index_that_rots_under_a_running_ledger_ends_its_use() {
+    let dir = memory_dir();
+    let file = index_file(dir.path());
+    let mut model = Model::default();
+    let blocks = three_blocks();
+    let rot = || change(&file, |bytes| bytes[4096 + 20] ^= 1);
+    let damaged = |error| matches!(error, LedgerError::StateEntry { what: TX_INDEX });
+
+    let ledger = open(dir.path()).unwrap().0;
+    commit(&ledger, &mut model, &blocks[..1]);
+    rot();
+    let id = blocks[0][0].id();
+    assert!(damaged(ledger.transaction(&id).unwrap_err()));
+    assert!(matches!(
+        ledger.contains_transaction(&id),
+        Err(LedgerError::StateBroken)
+    ));
+    // No orderly stop says that all is well.
+    assert!(matches!(ledger.close(), Err(LedgerError::StateBroken)));
+    close_files(ledger, dir.path());
+    let (ledger, report) = open(dir.path()).unwrap();
+    assert!(report.rebuilt_index);
+    compare(&ledger, &model);
+
+    rot();
+    let next = CommitBlock::parse(model.apply(&blocks[1])).unwrap();
+    assert!(damaged(ledger.commit(&next).unwrap_err()));
+    assert!(matches!(
+        ledger.commit(&next),
+        Err(LedgerError::StateBroken)
+    ));
+    close_files(ledger, dir.path());
+    // The block was on disk before.
+    let (ledger, report) = open(dir.path()).unwrap();
+    assert_eq!((report.rebuilt_index, report.replayed_blocks), (true, 1));
+    compare(&ledger, &model);
+}
+
+#[test]
+fn a_state_whose_transactions_are_not_those_of_the_blocks_is_rebuilt() {
+    let dir = memory_dir();
+    let mut model = Model::default();
+    let ledger = open(dir.path()).unwrap().0;
+    commit(&ledger, &mut model, &three_blocks());
+    let wrong = Meta {
+        tx_sum: Sum::EMPTY,
+        ..ledger.shared.writer.lock().meta
+    };
+    close_files(ledger, dir.path());
+    let db = sled::open(dir.path().join("state")).unwrap();
+    db.insert(META, wrong.encode()).unwrap();
+    db.flush().unwrap();
+    drop(db);
+    assert!(wait_until_unlocked(&dir.path().join("state")));
+    let (ledger, report) = open(dir.path()).unwrap();
+    assert_eq!(report.rebuilt, Some(RebuildReason::ChecksumMismatch));
+    assert!(!report.rebuilt_index);
+    compare(&ledger, &model);
+}
+
 /// Goal: the changes of a block find each other however many entries they take.
 #[test]
 fn blocks_with_many_writes_keep_their_history() {
@@ -712,6 +919,7 @@ fn a_damaged_block_is_named_set_aside_and_fetched_again() {
     ));
     let aside = set_aside_from(dir.path(), 1).unwrap();
     assert!(aside.ends_with("damaged-1") && !files(&aside).is_empty());
+    assert!(!index_file(dir.path()).exists());
     let (ledger, report) = open(dir.path()).unwrap();
     assert_eq!(
         (ledger.height(), report.rebuilt),
