@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cordon_endorse::Installed;
-use cordon_execute::{Contract, Runtime};
+use cordon_execute::{Compiled, Runtime};
 use cordon_identity::{Membership, Msp, SignatureCache};
 use cordon_ledger::{CommitBlock, Ledger, LedgerError, OpenReport};
 use cordon_order::OrderingLog;
@@ -37,7 +37,7 @@ impl ComponentStore {
         Self { dir, runtime }
     }
 
-    fn load(&self, contract: &ContractId, sha256: &str) -> Result<Contract, ChannelError> {
+    fn load(&self, contract: &ContractId, sha256: &str) -> Result<Compiled, ChannelError> {
         let missing = || ChannelError::NoComponent {
             contract: contract.clone(),
             sha256: sha256.to_owned(),
@@ -107,20 +107,7 @@ impl Channel {
             .map_err(crate::config::ConfigError::from)?;
         let rules = config.rules()?;
         config.limits()?;
-        let mut contracts = BTreeMap::new();
-        for contract in &config.contracts {
-            let id: ContractId = contract
-                .name
-                .parse()
-                .map_err(crate::config::ConfigError::from)?;
-            let code = Arc::new(components.load(&id, &contract.sha256)?);
-            let installed = Installed {
-                id: id.clone(),
-                version: contract.version.clone(),
-                code,
-            };
-            contracts.insert(id, installed);
-        }
+        let contracts = install(&config, components)?;
         let channel = Self {
             id: config.id()?,
             membership: Membership::with_signature_cache(msps, signatures),
@@ -170,8 +157,20 @@ impl Channel {
         self.contracts.get(&name.parse::<ContractId>().ok()?)
     }
 
-    /// Who must endorse calls of a contract.
-    pub fn endorsement_policy(&self, contract: &ContractId) -> Option<&EndorsementPolicy> {
+    /// The contracts whose state a call of `contract` may write: itself, and those that it can call.
+    /// The endorsement policy of each that is written must be satisfied.
+    pub fn endorsement_policies(&self, contract: &ContractId) -> Vec<&EndorsementPolicy> {
+        let callees = self
+            .contracts
+            .get(contract)
+            .map(|found| found.code.callees());
+        std::iter::once(contract)
+            .chain(callees.into_iter().flatten())
+            .filter_map(|contract| self.endorsement_policy(contract))
+            .collect()
+    }
+
+    fn endorsement_policy(&self, contract: &ContractId) -> Option<&EndorsementPolicy> {
         match self.rules.contracts.get(contract)? {
             ContractRules::Deployed {
                 endorsement_policy, ..
@@ -200,6 +199,29 @@ impl Channel {
             }
         }
     }
+}
+
+/// Compiles the contracts of a channel and links them.
+fn install(
+    config: &ChannelConfig,
+    components: &ComponentStore,
+) -> Result<BTreeMap<ContractId, Installed>, ChannelError> {
+    let mut compiled = BTreeMap::new();
+    let mut versions = BTreeMap::new();
+    for contract in &config.contracts {
+        let id: ContractId = contract
+            .name
+            .parse()
+            .map_err(crate::config::ConfigError::from)?;
+        compiled.insert(id.clone(), components.load(&id, &contract.sha256)?);
+        versions.insert(id, contract.version.clone());
+    }
+    let linked = components.runtime.link(compiled)?;
+    let contracts = linked.into_iter().map(|(id, code)| {
+        let version = versions.remove(&id).unwrap_or_default();
+        (id, Installed { version, code })
+    });
+    Ok(contracts.collect())
 }
 
 /// Opens a ledger. Damaged blocks, and those after them, are moved out of the way: they come again

@@ -1,6 +1,6 @@
 //! Why a channel cannot be opened, or stopped.
 
-use cordon_execute::InstallError;
+use cordon_execute::{InstallError, LinkError};
 use cordon_ledger::LedgerError;
 use cordon_order::OrderError;
 use cordon_types::ContractId;
@@ -47,6 +47,9 @@ pub enum ChannelError {
         /// Why.
         source: InstallError,
     },
+    /// The contracts of the channel do not fit each other.
+    #[error(transparent)]
+    Link(#[from] LinkError),
     /// A mistake of this host.
     #[error("{0}")]
     Internal(String),

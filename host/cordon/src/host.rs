@@ -118,7 +118,7 @@ impl Shared {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         // Enough to keep every core busy while some calls wait for the disk, and never more than
         // there are slots for instances.
-        let executions = (cores * 2).min(cordon_execute::INSTANCES_MAX as usize);
+        let executions = (cores * 2).min(cordon_execute::CALLS_MAX as usize);
         Ok(Self {
             runtime: Runtime::new(Profile::default())?,
             executions: Arc::new(Semaphore::new(executions)),

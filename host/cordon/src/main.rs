@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use cordon_execute::{Profile, thread_stack_bytes};
 
 use crate::output::Output;
 
@@ -105,6 +106,8 @@ fn main() -> ExitCode {
     let output = Output::new(cli.json);
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        // Contracts run on threads of this runtime, one on top of the other when they call each other.
+        .thread_stack_size(thread_stack_bytes(&Profile::default()))
         .build()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(run(cli.command, &output)));

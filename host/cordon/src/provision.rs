@@ -1,6 +1,7 @@
 //! From a network file to a folder with everything that its hosts and clients need. Done once;
 //! keys, channels and state survive, addresses follow the network file.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -113,6 +114,7 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
     for channel in &network.channels {
         let mut contracts = Vec::new();
         let mut components = Vec::new();
+        let mut compiled = BTreeMap::new();
         for contract in &channel.contracts {
             let path = &contract.component;
             let bytes = fs::read(path).with_context(|| {
@@ -122,13 +124,17 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
                     path.display()
                 )
             })?;
-            let compiled = runtime
+            let code = runtime
                 .compile(&bytes)
                 .with_context(|| format!("contract {} ({})", contract.name, path.display()))?;
-            let sha256 = hex::encode(compiled.hash());
+            let sha256 = hex::encode(code.hash());
             contracts.push(contract.config(sha256.clone()));
             components.push((sha256, bytes));
+            compiled.insert(contract.name.parse()?, code);
         }
+        runtime
+            .link(compiled)
+            .with_context(|| format!("channel {}", channel.name))?;
         channels.push((channel, contracts, components));
     }
     for organization in &network.organizations {
@@ -164,12 +170,15 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
             contracts,
             batch: channel.batch.clone(),
         };
-        let path = genesis_path(dir, &channel.name);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
+        // With each member's host, and nowhere else: others are not to know that there is a channel.
+        let block = genesis_block(&config);
+        for name in &channel.organizations {
+            let path = host_dir(dir, name).join(genesis_path(&channel.name));
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            fs::write(&path, &block).with_context(|| format!("cannot write {}", path.display()))?;
         }
-        fs::write(&path, genesis_block(&config))
-            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }
@@ -178,8 +187,9 @@ fn host_dir(dir: &Path, organization: &str) -> PathBuf {
     dir.join("hosts").join(organization)
 }
 
-fn genesis_path(dir: &Path, channel: &str) -> PathBuf {
-    dir.join(format!("channels/{channel}.block"))
+/// Block 0 of a channel in a host's folder.
+fn genesis_path(channel: &str) -> PathBuf {
+    PathBuf::from(format!("channels/{channel}.block"))
 }
 
 fn address(port: u16) -> String {
@@ -238,7 +248,7 @@ fn write_host(
             }
         }
         sections.push(ChannelSection {
-            genesis: PathBuf::from(format!("../../channels/{}.block", channel.name)),
+            genesis: genesis_path(&channel.name),
             ordering: if channel.ordering == *name {
                 OrderingSection::Here
             } else {

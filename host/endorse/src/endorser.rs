@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cordon_execute::{Call, Contract, HostError, Outcome};
+use cordon_execute::{Call, Contract, HostError, Ledgers, Outcome};
 use cordon_identity::{IdentityError, Signer};
 use cordon_types::{ChannelId, ContractId, Snapshot, status};
 use cordon_wire::proposal::Proposal;
@@ -15,12 +15,17 @@ use crate::check::CheckedProposal;
 /// A contract as it is deployed on a channel, with the code that this host has for it.
 #[derive(Clone)]
 pub struct Installed {
-    /// Its name on the channel.
-    pub id: ContractId,
     /// The committed version.
     pub version: String,
     /// The code.
     pub code: Arc<Contract>,
+}
+
+impl Installed {
+    /// Its name on the channel.
+    pub fn id(&self) -> &ContractId {
+        self.code.id()
+    }
 }
 
 /// An executed proposal.
@@ -35,7 +40,7 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// Runs `proposal` on `snapshot`.
+    /// Runs `proposal` on `snapshot`; the contract can ask `ledgers`.
     ///
     /// # Errors
     /// [`HostError`] when this host cannot execute.
@@ -45,24 +50,25 @@ impl Execution {
         channel: &ChannelId,
         installed: &Installed,
         snapshot: Box<dyn Snapshot>,
+        ledgers: Arc<dyn Ledgers>,
     ) -> Result<Self, HostError> {
         let height = snapshot.height();
         let outcome = installed.code.call(Call {
             channel: channel.clone(),
-            contract: installed.id.clone(),
             tx_id: checked.tx_id,
             timestamp: checked.timestamp,
             caller: Arc::clone(checked.identity.caller()),
             transient: proposal.transient.clone(),
             args: &proposal.args,
             snapshot,
+            ledgers,
         })?;
         let payload = response_payload(
             proposal.hash(),
             encode_rw_set(&outcome.rw_set),
-            encode_events(&installed.id, &checked.tx_id, &outcome.events),
+            encode_events(installed.id(), &checked.tx_id, &outcome.events),
             to_proto(&outcome),
-            &installed.id,
+            installed.id(),
             &installed.version,
         );
         Ok(Self {

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cordon_types::{
-    Caller, ChannelId, ContractId, Event, ReadWriteSet, Response, Snapshot, TxId, status,
-};
+use cordon_types::{Caller, ChannelId, Event, ReadWriteSet, Response, Snapshot, TxId, status};
+use parking_lot::Mutex;
 use wasmtime::component::Val;
-use wasmtime::{PoolConcurrencyLimitError, Store, StoreLimitsBuilder, Trap};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 use crate::contract::{Contract, Function};
 use crate::error::{GuestFault, HostError, LimitKind};
-use crate::host::CallState;
+use crate::host::{CallState, Execution, Work};
 use crate::json;
+use crate::ledger_query::Ledgers;
 use crate::metadata::GET_METADATA;
 use crate::shape::camel_case;
 use crate::simulation::Simulation;
@@ -22,8 +22,6 @@ use crate::simulation::Simulation;
 pub struct Call<'a> {
     /// Channel.
     pub channel: ChannelId,
-    /// The contract's name on the channel: the namespace of its state.
-    pub contract: ContractId,
     /// The transaction.
     pub tx_id: TxId,
     /// The client's time: seconds since the Unix epoch, nanoseconds.
@@ -36,6 +34,8 @@ pub struct Call<'a> {
     pub args: &'a [Bytes],
     /// Committed state.
     pub snapshot: Box<dyn Snapshot>,
+    /// The other channels that contracts may ask.
+    pub ledgers: Arc<dyn Ledgers>,
 }
 
 /// What an execution gave.
@@ -66,7 +66,7 @@ pub enum Phase {
 }
 
 /// Why there is no result.
-enum Stop {
+pub(crate) enum Stop {
     Refused(i32, String),
     Fault(GuestFault),
     Host(HostError),
@@ -75,6 +75,18 @@ enum Stop {
 impl From<HostError> for Stop {
     fn from(error: HostError) -> Self {
         Self::Host(error)
+    }
+}
+
+/// What stops a contract stops the one that called it.
+impl From<Stop> for wasmtime::Error {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Fault(fault) => fault.into(),
+            Stop::Host(error) => error.into(),
+            // Refusals before a contract runs are answers, not stops.
+            Stop::Refused(..) => GuestFault::Trapped.into(),
+        }
     }
 }
 
@@ -122,27 +134,35 @@ impl Contract {
         if call.args.first().is_some_and(|name| name == GET_METADATA) {
             return Ok(self.describe());
         }
-        let (function, values) = self.prepare(call.args, &call.transient)?;
+        let refuse = |message: String| Stop::Refused(status::INVALID, message);
+        let (name, args) = call
+            .args
+            .split_first()
+            .ok_or_else(|| refuse("the first argument must name a function".to_owned()))?;
+        let name = std::str::from_utf8(name)
+            .map_err(|_| refuse("the function's name is not UTF-8 text".to_owned()))?;
+        let transient_bytes = call.transient.values().map(Bytes::len).sum();
+        let (function, values) = self.prepare(name, args, transient_bytes)?;
         observe(Phase::Arguments);
 
-        let mut store = self.store(call)?;
-        let instance = self.instance.instantiate(&mut store).map_err(stopped)?;
-        let func = instance
-            .get_func(&mut store, function.index)
-            .ok_or_else(|| HostError::Engine(format!("{} is gone", function.wit_name)))?;
-        observe(Phase::Instantiate);
-
-        let mut results = [Val::Bool(false)];
-        let has_result = usize::from(function.refuses || function.answer.is_some());
-        func.call(&mut store, &values, &mut results[..has_result])
-            .map_err(stopped)?;
-        let left = store
-            .get_fuel()
-            .map_err(|error| HostError::Engine(error.to_string()))?;
-        observe(Phase::Guest);
-
-        let [result] = results;
-        let fuel = self.profile.fuel_max - left;
+        let execution = Arc::new(Execution {
+            profile: Arc::clone(&self.profile),
+            channel: call.channel,
+            tx_id: call.tx_id,
+            timestamp: call.timestamp,
+            caller: call.caller,
+            transient: call.transient,
+            ledgers: call.ledgers,
+            work: Mutex::new(Work {
+                simulation: Simulation::new(call.snapshot),
+                host_bytes: 0,
+                write_bytes: 0,
+            }),
+        });
+        let fuel_max = self.profile.fuel_max;
+        let frame = CallState::new(&execution, self.id().clone(), None, 1);
+        let (result, left) = self.enter(function, &values, frame, fuel_max, &mut observe)?;
+        let fuel = fuel_max - left;
         let payload = match answer(function, result) {
             Ok(payload) => payload,
             Err((status, message)) => {
@@ -164,7 +184,9 @@ impl Contract {
                 LimitKind::ResultBytes,
             )));
         }
-        let (rw_set, events) = store.into_data().simulation.finish();
+        let work = Arc::into_inner(execution)
+            .ok_or_else(|| HostError::Engine("an instance outlived its call".to_owned()))?;
+        let (rw_set, events) = work.work.into_inner().simulation.finish();
         observe(Phase::Result);
         let response = Response {
             status: status::OK,
@@ -194,25 +216,53 @@ impl Contract {
         }
     }
 
-    /// Finds the function and reads its arguments; nothing runs before both are right.
-    fn prepare(
+    /// Runs one function on an instance of its own, with so much fuel. What it answered, and the
+    /// fuel that is left.
+    pub(crate) fn enter(
         &self,
+        function: &Function,
+        values: &[Val],
+        frame: CallState,
+        fuel: u64,
+        mut observe: impl FnMut(Phase),
+    ) -> Result<(Val, u64), Stop> {
+        let engine_error = |error: wasmtime::Error| HostError::Engine(error.to_string());
+        let mut store = Store::new(self.instance.engine(), frame);
+        store.limiter(CallState::limiter);
+        store.set_fuel(fuel).map_err(engine_error)?;
+        // What the canonical ABI may allocate on the host for one call into it.
+        store.set_hostcall_fuel(self.profile.host_bytes_max);
+        let instance = self.instance.instantiate(&mut store).map_err(stopped)?;
+        let func = instance
+            .get_func(&mut store, function.index)
+            .ok_or_else(|| HostError::Engine(format!("{} is gone", function.wit_name)))?;
+        observe(Phase::Instantiate);
+
+        let mut results = [Val::Bool(false)];
+        let has_result = usize::from(function.refuses || function.answer.is_some());
+        func.call(&mut store, values, &mut results[..has_result])
+            .map_err(stopped)?;
+        let left = store.get_fuel().map_err(engine_error)?;
+        observe(Phase::Guest);
+        let [result] = results;
+        Ok((result, left))
+    }
+
+    /// Finds the function and reads its arguments; nothing runs before both are right.
+    pub(crate) fn prepare(
+        &self,
+        name: &str,
         args: &[Bytes],
-        transient: &BTreeMap<String, Bytes>,
+        transient_bytes: usize,
     ) -> Result<(&Function, Vec<Val>), Stop> {
         let refuse = |message: String| Stop::Refused(status::INVALID, message);
-        let (name, args) = args
-            .split_first()
-            .ok_or_else(|| refuse("the first argument must name a function".to_owned()))?;
-        let bytes: usize = args.iter().chain(transient.values()).map(Bytes::len).sum();
+        let bytes = args.iter().map(Bytes::len).sum::<usize>() + transient_bytes;
         let max = self.profile.argument_bytes_max;
         if bytes > max {
             return Err(refuse(format!(
                 "the arguments have {bytes} bytes; at most {max} are allowed"
             )));
         }
-        let name = std::str::from_utf8(name)
-            .map_err(|_| refuse("the function's name is not UTF-8 text".to_owned()))?;
         let function = self
             .function(name)
             .map_err(|text| Stop::Refused(status::NOT_FOUND, text))?;
@@ -243,34 +293,6 @@ impl Contract {
         }
         Ok((function, values))
     }
-
-    fn store(&self, call: Call<'_>) -> Result<Store<CallState>, HostError> {
-        let profile = &self.profile;
-        let limits = StoreLimitsBuilder::new()
-            .memory_size(profile.memory_bytes_max)
-            .table_elements(profile.table_elements_max)
-            .build();
-        let state = CallState {
-            profile: Arc::clone(profile),
-            limits,
-            channel: call.channel,
-            tx_id: call.tx_id,
-            timestamp: call.timestamp,
-            caller: call.caller,
-            transient: call.transient,
-            simulation: Simulation::new(call.contract, call.snapshot),
-            host_bytes: 0,
-            write_bytes: 0,
-        };
-        let mut store = Store::new(self.instance.engine(), state);
-        store.limiter(CallState::limiter);
-        store
-            .set_fuel(profile.fuel_max)
-            .map_err(|error| HostError::Engine(error.to_string()))?;
-        // What the canonical ABI may allocate on the host for one call into it.
-        store.set_hostcall_fuel(profile.host_bytes_max);
-        Ok(store)
-    }
 }
 
 /// Sorts an engine's error into the three classes. The engine's own text goes no further.
@@ -293,7 +315,7 @@ fn stopped(error: wasmtime::Error) -> Stop {
 }
 
 /// The payload of a result, or the refusal in it.
-fn answer(function: &Function, result: Val) -> Result<Bytes, (i32, String)> {
+pub(crate) fn answer(function: &Function, result: Val) -> Result<Bytes, (i32, String)> {
     let value = match (function.refuses, result) {
         (true, Val::Result(Ok(value))) => value.map(|value| *value),
         (true, Val::Result(Err(error))) => return Err(refusal(error.map(|error| *error))),

@@ -1,12 +1,13 @@
-//! A compiled contract: which functions it has, and how they are found by name.
+//! A contract: which functions it has, and how they are found by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use cordon_types::ContractId;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
 use crate::error::InstallError;
 use crate::host::CallState;
@@ -14,9 +15,10 @@ use crate::metadata::metadata;
 use crate::profile::Profile;
 use crate::shape::{Shape, pascal_case};
 
-/// What every contract may import.
+/// What hosts offer to every contract.
 const OFFERED: &str = "cordon:contract/";
 const OFFERED_VERSION: &str = "@1.0.0";
+const OFFERED_INTERFACES: [&str; 5] = ["types", "context", "state", "events", "ledger-query"];
 
 /// A function that clients can call.
 #[derive(Debug)]
@@ -31,11 +33,40 @@ pub struct Function {
     pub answer: Option<Shape>,
     /// Whether it can refuse (`result<_, error>`).
     pub(crate) refuses: bool,
+    /// The interface by its full name, as other contracts import it, and the name in it.
+    pub(crate) export: (String, String),
+    pub(crate) signature: Signature,
     pub(crate) index: ComponentExportIndex,
 }
 
-/// A compiled component, ready to be called any number of times at once.
+/// The types of a function, by which caller and callee fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Signature {
+    parameters: Vec<Shape>,
+    result: Option<Shape>,
+}
+
+/// An interface that a contract imports and another one has to export.
+pub(crate) struct CalledInterface {
+    pub(crate) name: String,
+    pub(crate) functions: Vec<(String, Signature)>,
+}
+
+/// A compiled component. It becomes a [`Contract`] among the others of a channel
+/// ([`Runtime::link`](crate::Runtime::link)).
+pub struct Compiled {
+    hash: [u8; 32],
+    pub(crate) component: Component,
+    pub(crate) functions: Vec<Function>,
+    pub(crate) calls: Vec<CalledInterface>,
+    /// Whether it imports `ledger-query`.
+    pub(crate) asks: bool,
+    metadata: String,
+}
+
+/// A contract on a channel, ready to be called any number of times at once.
 pub struct Contract {
+    id: ContractId,
     hash: [u8; 32],
     pub(crate) profile: Arc<Profile>,
     pub(crate) instance: InstancePre<CallState>,
@@ -43,26 +74,57 @@ pub struct Contract {
     metadata: String,
     /// Every accepted name → index of the function; `None` when two interfaces share it.
     names: BTreeMap<String, Option<usize>>,
+    callees: BTreeSet<ContractId>,
+    asks: bool,
 }
 
-impl Contract {
+impl Compiled {
     pub(crate) fn new(
         engine: &Engine,
-        linker: &Linker<CallState>,
-        profile: &Arc<Profile>,
-        component: &Component,
+        component: Component,
         bytes: &[u8],
     ) -> Result<Self, InstallError> {
         let ty = component.component_type();
-        for (name, _) in ty.imports(engine) {
+        let mut calls = Vec::new();
+        let mut asks = false;
+        for (name, item) in ty.imports(engine) {
+            let forbidden = || InstallError::ForbiddenImport {
+                name: name.to_owned(),
+            };
             let offered = name
                 .strip_prefix(OFFERED)
                 .and_then(|n| n.strip_suffix(OFFERED_VERSION));
-            if !matches!(offered, Some("types" | "context" | "state" | "events")) {
-                return Err(InstallError::ForbiddenImport {
-                    name: name.to_owned(),
-                });
+            if offered.is_some_and(|name| OFFERED_INTERFACES.contains(&name)) {
+                asks |= offered == Some("ledger-query");
+                continue;
             }
+            // Another contract's package: its own interface is asked of the channel, everything else
+            // that has this form (`wasi:…`) is never there.
+            let ComponentItem::ComponentInstance(instance) = item.ty else {
+                return Err(forbidden());
+            };
+            if name.starts_with(OFFERED) || name.starts_with("wasi:") {
+                return Err(forbidden());
+            }
+            let mut functions = Vec::new();
+            for (function, item) in instance.exports(engine) {
+                match item.ty {
+                    ComponentItem::ComponentFunc(func) => {
+                        let uncallable = |reason| InstallError::UncallableImport {
+                            function: format!("{name}.{function}"),
+                            reason,
+                        };
+                        let signature = Signature::of(&func).map_err(uncallable)?;
+                        functions.push((function.to_owned(), signature));
+                    }
+                    ComponentItem::Type(_) => {}
+                    _ => return Err(forbidden()),
+                }
+            }
+            calls.push(CalledInterface {
+                name: name.to_owned(),
+                functions,
+            });
         }
         let mut functions = Vec::new();
         for (interface, item) in ty.exports(engine) {
@@ -72,8 +134,7 @@ impl Contract {
                     for (name, item) in instance.exports(engine) {
                         if let ComponentItem::ComponentFunc(func) = item.ty {
                             let index = component.get_export_index(parent.as_ref(), name);
-                            let short = short_name(interface);
-                            functions.push(Function::new(Some(short), name, &func, index)?);
+                            functions.push(Function::new(Some(interface), name, &func, index)?);
                         }
                     }
                 }
@@ -89,17 +150,62 @@ impl Contract {
         }
         // Deterministic order for listings, whatever order the component's sections have.
         functions.sort_by(|a, b| a.wit_name.cmp(&b.wit_name));
-        let instance = linker
-            .instantiate_pre(component)
-            .map_err(|error| InstallError::Invalid(format!("{error:#}")))?;
         Ok(Self {
             hash: Sha256::digest(bytes).into(),
+            metadata: metadata(&functions, bytes),
+            component,
+            functions,
+            calls,
+            asks,
+        })
+    }
+
+    /// SHA-256 of the component.
+    pub fn hash(&self) -> [u8; 32] {
+        self.hash
+    }
+
+    /// All functions, sorted by WIT name.
+    pub fn functions(&self) -> &[Function] {
+        &self.functions
+    }
+}
+
+impl Contract {
+    pub(crate) fn new(
+        id: ContractId,
+        compiled: Compiled,
+        profile: &Arc<Profile>,
+        instance: InstancePre<CallState>,
+        callees: BTreeSet<ContractId>,
+        asks: bool,
+    ) -> Self {
+        Self {
+            asks,
+            id,
+            hash: compiled.hash,
             profile: Arc::clone(profile),
             instance,
-            names: names(&functions),
-            metadata: metadata(&functions, bytes),
-            functions,
-        })
+            names: names(&compiled.functions),
+            metadata: compiled.metadata,
+            functions: compiled.functions,
+            callees,
+        }
+    }
+
+    /// Its name on the channel: the namespace of its state.
+    pub fn id(&self) -> &ContractId {
+        &self.id
+    }
+
+    /// The contracts that a call of this one can reach, itself not included.
+    pub fn callees(&self) -> &BTreeSet<ContractId> {
+        &self.callees
+    }
+
+    /// Whether a call of this one may ask contracts on other channels.
+    pub fn asks_other_channels(&self) -> bool {
+        self.asks
     }
 
     /// SHA-256 of the component.
@@ -172,11 +278,12 @@ fn names(functions: &[Function]) -> BTreeMap<String, Option<usize>> {
 
 impl Function {
     fn new(
-        interface: Option<&str>,
+        full_name: Option<&str>,
         wit: &str,
         func: &ComponentFunc,
         index: Option<ComponentExportIndex>,
     ) -> Result<Self, InstallError> {
+        let interface = full_name.map(short_name);
         let join = |interface: Option<String>, name: String| match interface {
             Some(interface) => format!("{interface}:{name}"),
             None => name,
@@ -187,19 +294,8 @@ impl Function {
             reason,
         };
         let index = index.ok_or_else(|| uncallable("it cannot be found by name".to_owned()))?;
-        if func.async_() {
-            return Err(uncallable("it is async".to_owned()));
-        }
-        let parameters = func
-            .params()
-            .map(|(name, ty)| Ok((name.to_owned(), Shape::of(&ty, 0).map_err(uncallable)?)))
-            .collect::<Result<Vec<_>, InstallError>>()?;
-        let result = func
-            .results()
-            .next()
-            .map(|ty| Shape::of(&ty, 0))
-            .transpose();
-        let (answer, refuses) = match result.map_err(uncallable)? {
+        let signature = Signature::of(func).map_err(uncallable)?;
+        let (answer, refuses) = match signature.result.clone() {
             Some(Shape::Result(ok, Some(err))) if *err == error_shape() => (ok.map(|ok| *ok), true),
             Some(Shape::Result(_, _)) => {
                 let reason = "a result's error must be the error of cordon:contract/types";
@@ -207,13 +303,39 @@ impl Function {
             }
             answer => (answer, false),
         };
+        let parameters = func
+            .params()
+            .map(|(name, _)| name.to_owned())
+            .zip(signature.parameters.clone())
+            .collect();
         Ok(Self {
             name: join(interface.map(pascal_case), pascal_case(wit)),
             wit_name: wit_name.clone(),
             parameters,
             answer,
             refuses,
+            export: (full_name.unwrap_or_default().to_owned(), wit.to_owned()),
+            signature,
             index,
+        })
+    }
+}
+
+impl Signature {
+    /// # Errors
+    /// The reason why it cannot be called.
+    fn of(func: &ComponentFunc) -> Result<Self, String> {
+        if func.async_() {
+            return Err("it is async".to_owned());
+        }
+        let parameters = func
+            .params()
+            .map(|(_, ty)| Shape::of(&ty, 0))
+            .collect::<Result<_, _>>()?;
+        let result = func.results().next().map(|ty| Shape::of(&ty, 0));
+        Ok(Self {
+            parameters,
+            result: result.transpose()?,
         })
     }
 }

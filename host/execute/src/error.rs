@@ -1,6 +1,6 @@
 //! What can go wrong with a component, a call and this host.
 
-use cordon_types::StateError;
+use cordon_types::{ContractId, StateError};
 
 /// Why a component is not accepted. Nothing was stored.
 #[derive(Debug, thiserror::Error)]
@@ -19,11 +19,57 @@ pub enum InstallError {
     },
     /// It imports what contracts cannot have.
     #[error(
-        "the component imports {name}, which contracts cannot have: only the interfaces of cordon:contract@1.0.0 are offered"
+        "the component imports {name}, which contracts cannot have: hosts offer the interfaces of cordon:contract@1.0.0, other contracts what they export"
     )]
     ForbiddenImport {
         /// The import.
         name: String,
+    },
+    /// It imports a function whose types cannot pass between contracts.
+    #[error("the imported function {function} cannot be called: {reason}")]
+    UncallableImport {
+        /// Interface and function.
+        function: String,
+        /// What stands in the way.
+        reason: String,
+    },
+    /// It calls an interface that nobody on the channel has.
+    #[error("the component calls {interface}, which no contract on this channel exports")]
+    MissingCallee {
+        /// The interface.
+        interface: String,
+    },
+    /// It calls an interface that several contracts have.
+    #[error(
+        "the component calls {interface}, which several contracts on this channel export: {contracts}"
+    )]
+    AmbiguousCallee {
+        /// The interface.
+        interface: String,
+        /// Those that export it.
+        contracts: String,
+    },
+    /// The contract that it calls has another function of that name, or none.
+    #[error(
+        "the component calls {function}, which contract {contract} does not export with these types"
+    )]
+    CalleeDiffers {
+        /// The contract called.
+        contract: ContractId,
+        /// Interface and function.
+        function: String,
+    },
+    /// Contracts call each other in a circle.
+    #[error("contracts call each other in a circle: {path}")]
+    CallCycle {
+        /// From the first to its return.
+        path: String,
+    },
+    /// Contracts call each other through too many others.
+    #[error("contracts call each other more than {max} deep")]
+    CallsTooDeep {
+        /// Contracts in the middle of a call, at most.
+        max: u32,
     },
     /// It exports a function that cannot be called with JSON.
     #[error("the exported function {function} cannot be called: {reason}")]
@@ -36,6 +82,16 @@ pub enum InstallError {
     /// It exports no function at all.
     #[error("the component exports no function")]
     NothingExported,
+}
+
+/// Which contract of a channel does not fit the others, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("contract {contract}: {source}")]
+pub struct LinkError {
+    /// The contract.
+    pub contract: ContractId,
+    /// Why.
+    pub source: InstallError,
 }
 
 /// A limit of the [`Profile`](crate::Profile) that a call can run into.
@@ -74,6 +130,9 @@ pub enum GuestFault {
     /// It recursed too deeply. Where exactly depends on the engine, so this is never endorsed.
     #[error("the contract exhausted its call stack")]
     StackExhausted,
+    /// Contracts called and asked each other through too many others.
+    #[error("contracts called each other too deeply")]
+    CallDepth,
     /// It ran into another limit.
     #[error("the contract exceeded its limit of {}", .0.text())]
     LimitExceeded(LimitKind),

@@ -3,74 +3,120 @@
 //! Every call is charged to the contract's fuel: by call, by byte and by entry. Not charged is what a
 //! call only steps over: deleted keys in a scan, and the way to a position in a key's history.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cordon_types::{Caller, ChannelId, Event, KEY_BYTES_MAX, TxId, Version, check_key};
+use cordon_types::{Caller, ChannelId, ContractId, Event, KEY_BYTES_MAX, TxId, Version, check_key};
+use parking_lot::Mutex;
 use wasmtime::component::Linker;
-use wasmtime::{ResourceLimiter, Result, StoreContextMut, StoreLimits};
+use wasmtime::{ResourceLimiter, Result, StoreContextMut, StoreLimits, StoreLimitsBuilder};
 
 use crate::bindings::cordon::contract::{context, state, types};
 use crate::error::{GuestFault, HostError, LimitKind};
+use crate::ledger_query::{Ledgers, query};
 use crate::profile::Profile;
 use crate::simulation::{KeyRange, Simulation};
 
-/// What one call carries through the store.
-pub(crate) struct CallState {
+/// What the whole of an execution shares, whichever contract runs.
+pub(crate) struct Execution {
     pub(crate) profile: Arc<Profile>,
-    pub(crate) limits: StoreLimits,
     pub(crate) channel: ChannelId,
     pub(crate) tx_id: TxId,
     pub(crate) timestamp: (i64, u32),
     pub(crate) caller: Arc<Caller>,
-    pub(crate) transient: std::collections::BTreeMap<String, Bytes>,
+    pub(crate) transient: BTreeMap<String, Bytes>,
+    pub(crate) ledgers: Arc<dyn Ledgers>,
+    /// Locked by one contract at a time: whoever called another waits for it.
+    pub(crate) work: Mutex<Work>,
+}
+
+/// What an execution has done so far, and what that has cost.
+pub(crate) struct Work {
     pub(crate) simulation: Simulation,
     pub(crate) host_bytes: usize,
     pub(crate) write_bytes: isize,
 }
 
+/// What one instance's store carries.
+pub(crate) struct CallState {
+    pub(crate) execution: Arc<Execution>,
+    /// Whose instance it is.
+    pub(crate) contract: ContractId,
+    /// The contract whose typed import led here.
+    pub(crate) calling: Option<ContractId>,
+    /// How many contracts are in the middle of a call, this one included.
+    pub(crate) depth: u32,
+    pub(crate) limits: StoreLimits,
+}
+
 impl CallState {
+    /// Of a fresh instance of `contract`.
+    pub(crate) fn new(
+        execution: &Arc<Execution>,
+        contract: ContractId,
+        calling: Option<ContractId>,
+        depth: u32,
+    ) -> Self {
+        let profile = &execution.profile;
+        Self {
+            limits: StoreLimitsBuilder::new()
+                .memory_size(profile.memory_bytes_max)
+                .table_elements(profile.table_elements_max)
+                .build(),
+            execution: Arc::clone(execution),
+            contract,
+            calling,
+            depth,
+        }
+    }
+
+    /// The depth of a contract that this one calls or asks.
+    pub(crate) fn deeper(&self) -> Result<u32> {
+        if self.depth >= self.execution.profile.call_depth_max {
+            return Err(GuestFault::CallDepth.into());
+        }
+        Ok(self.depth + 1)
+    }
+
     pub(crate) fn limiter(&mut self) -> &mut dyn ResourceLimiter {
         &mut self.limits
     }
 }
 
-type Host<'a> = StoreContextMut<'a, CallState>;
+pub(crate) type Host<'a> = StoreContextMut<'a, CallState>;
 /// What a function answers: a fault stops the contract, a refusal is handed to it.
-type Answer<T> = Result<(std::result::Result<T, types::Error>,)>;
+pub(crate) type Answer<T> = Result<(std::result::Result<T, types::Error>,)>;
 
-/// Charges a call that moves `bytes`, and hands out the state.
-fn charge<'a>(host: &'a mut Host<'_>, bytes: usize) -> Result<&'a mut CallState> {
-    let state = host.data_mut();
-    state.host_bytes = state.host_bytes.saturating_add(bytes);
-    if state.host_bytes > state.profile.host_bytes_max {
-        return Err(GuestFault::LimitExceeded(LimitKind::HostBytes).into());
+/// Charges a call that moves `bytes`.
+pub(crate) fn charge(host: &mut Host<'_>, bytes: usize) -> Result<()> {
+    let profile = Arc::clone(&host.data().execution.profile);
+    {
+        let mut work = host.data().execution.work.lock();
+        work.host_bytes = work.host_bytes.saturating_add(bytes);
+        if work.host_bytes > profile.host_bytes_max {
+            return Err(GuestFault::LimitExceeded(LimitKind::HostBytes).into());
+        }
     }
-    let cost = state
-        .profile
+    let cost = profile
         .host_byte_fuel
         .saturating_mul(bytes as u64)
-        .saturating_add(state.profile.host_call_fuel);
-    let left = host
-        .get_fuel()?
-        .checked_sub(cost)
-        .ok_or(GuestFault::OutOfFuel)?;
-    host.set_fuel(left)?;
-    Ok(host.data_mut())
+        .saturating_add(profile.host_call_fuel);
+    charge_fuel(host, cost)
 }
 
-/// Charges what reading that many entries costs, beside their bytes.
-fn charge_entries(host: &mut Host<'_>, entries: usize) -> Result<()> {
-    let cost = host
-        .data()
-        .profile
-        .host_call_fuel
-        .saturating_mul(entries as u64);
+pub(crate) fn charge_fuel(host: &mut Host<'_>, cost: u64) -> Result<()> {
     let left = host
         .get_fuel()?
         .checked_sub(cost)
         .ok_or(GuestFault::OutOfFuel)?;
     host.set_fuel(left)
+}
+
+/// Charges what reading that many entries costs, beside their bytes.
+fn charge_entries(host: &mut Host<'_>, entries: usize) -> Result<()> {
+    let fuel = host.data().execution.profile.host_call_fuel;
+    charge_fuel(host, fuel.saturating_mul(entries as u64))
 }
 
 #[allow(
@@ -88,28 +134,28 @@ fn key_rule(key: &str) -> String {
     )
 }
 
-impl CallState {
-    fn host_bytes_left(&self) -> usize {
-        self.profile.host_bytes_max.saturating_sub(self.host_bytes)
-    }
-
-    fn check_keys(&self) -> Result<()> {
-        if self.simulation.keys() > self.profile.keys_max {
+impl Work {
+    fn check_keys(&self, profile: &Profile) -> Result<()> {
+        if self.simulation.keys() > profile.keys_max {
             return Err(GuestFault::LimitExceeded(LimitKind::Keys).into());
         }
         Ok(())
     }
+}
 
-    fn write(&mut self, key: String, value: Option<Bytes>) -> Result<()> {
-        self.write_bytes += self.simulation.write(key, value);
-        if self.write_bytes > self.profile.write_bytes_max.cast_signed() {
+impl CallState {
+    fn write(&self, key: String, value: Option<Bytes>) -> Result<()> {
+        let profile = &self.execution.profile;
+        let mut work = self.execution.work.lock();
+        work.write_bytes += work.simulation.write(&self.contract, key, value);
+        if work.write_bytes > profile.write_bytes_max.cast_signed() {
             return Err(GuestFault::LimitExceeded(LimitKind::WriteBytes).into());
         }
-        self.check_keys()
+        work.check_keys(profile)
     }
 
     fn page_rule(&self, limit: u32) -> Option<String> {
-        let max = self.profile.page_entries_max;
+        let max = self.execution.profile.page_entries_max;
         (!(1..=max).contains(&limit))
             .then(|| format!("a page of {limit} entries cannot be: pages have 1 to {max}"))
     }
@@ -125,6 +171,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> Result<()> {
     instance.func_wrap("caller", caller)?;
     instance.func_wrap("attribute", attribute)?;
     instance.func_wrap("transient", transient)?;
+    instance.func_wrap("calling-contract", calling_contract)?;
     let mut instance = linker.instance("cordon:contract/state@1.0.0")?;
     instance.func_wrap("get", get)?;
     instance.func_wrap("put", put)?;
@@ -132,21 +179,24 @@ pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> Result<()> {
     instance.func_wrap("scan", scan)?;
     instance.func_wrap("history", history)?;
     let mut instance = linker.instance("cordon:contract/events@1.0.0")?;
-    instance.func_wrap("emit", emit)
+    instance.func_wrap("emit", emit)?;
+    let mut instance = linker.instance("cordon:contract/ledger-query@1.0.0")?;
+    instance.func_wrap("query", query)
 }
 
 fn channel(mut host: Host<'_>, (): ()) -> Result<(String,)> {
-    let state = charge(&mut host, 0)?;
-    Ok((state.channel.to_string(),))
+    charge(&mut host, 0)?;
+    Ok((host.data().execution.channel.to_string(),))
 }
 
 fn transaction_id(mut host: Host<'_>, (): ()) -> Result<(String,)> {
-    let state = charge(&mut host, 64)?;
-    Ok((state.tx_id.to_string(),))
+    charge(&mut host, 64)?;
+    Ok((host.data().execution.tx_id.to_string(),))
 }
 
 fn timestamp(mut host: Host<'_>, (): ()) -> Result<(context::Moment,)> {
-    let (seconds, nanoseconds) = charge(&mut host, 12)?.timestamp;
+    charge(&mut host, 12)?;
+    let (seconds, nanoseconds) = host.data().execution.timestamp;
     Ok((context::Moment {
         seconds,
         nanoseconds,
@@ -154,7 +204,8 @@ fn timestamp(mut host: Host<'_>, (): ()) -> Result<(context::Moment,)> {
 }
 
 fn caller(mut host: Host<'_>, (): ()) -> Result<(context::Identity,)> {
-    let caller = Arc::clone(&charge(&mut host, 0)?.caller);
+    charge(&mut host, 0)?;
+    let caller = Arc::clone(&host.data().execution.caller);
     let attributes: Vec<(String, String)> = caller
         .attributes
         .iter()
@@ -179,49 +230,62 @@ fn caller(mut host: Host<'_>, (): ()) -> Result<(context::Identity,)> {
 }
 
 fn attribute(mut host: Host<'_>, (name,): (String,)) -> Result<(Option<String>,)> {
-    let state = charge(&mut host, name.len())?;
-    Ok((state.caller.attributes.get(&name).cloned(),))
+    charge(&mut host, name.len())?;
+    let caller = &host.data().execution.caller;
+    Ok((caller.attributes.get(&name).cloned(),))
 }
 
 fn transient(mut host: Host<'_>, (name,): (String,)) -> Result<(Option<Vec<u8>>,)> {
-    let value = charge(&mut host, name.len())?.transient.get(&name).cloned();
+    charge(&mut host, name.len())?;
+    let value = host.data().execution.transient.get(&name).cloned();
     charge(&mut host, value.as_ref().map_or(0, Bytes::len))?;
     Ok((value.map(Vec::from),))
 }
 
+fn calling_contract(mut host: Host<'_>, (): ()) -> Result<(Option<String>,)> {
+    charge(&mut host, 0)?;
+    let calling = host.data().calling.as_ref();
+    Ok((calling.map(ToString::to_string),))
+}
+
 fn get(mut host: Host<'_>, (key,): (String,)) -> Answer<Option<Vec<u8>>> {
-    let state = charge(&mut host, key.len())?;
+    charge(&mut host, key.len())?;
     if !check_key(&key) {
         return invalid(key_rule(&key));
     }
-    let value = state.simulation.get(key).map_err(HostError::from)?;
-    state.check_keys()?;
+    let value = {
+        let state = host.data();
+        let mut work = state.execution.work.lock();
+        let value = work.simulation.get(&state.contract, key);
+        work.check_keys(&state.execution.profile)?;
+        value.map_err(HostError::from)?
+    };
     charge(&mut host, value.as_ref().map_or(0, Bytes::len))?;
     Ok((Ok(value.map(Vec::from)),))
 }
 
 fn put(mut host: Host<'_>, (key, value): (String, Vec<u8>)) -> Answer<()> {
-    let state = charge(&mut host, key.len() + value.len())?;
+    charge(&mut host, key.len() + value.len())?;
     if !check_key(&key) {
         return invalid(key_rule(&key));
     }
-    let max = state.profile.value_bytes_max;
+    let max = host.data().execution.profile.value_bytes_max;
     if value.len() > max {
         return invalid(format!(
             "a value of {} bytes cannot be: values have at most {max}",
             value.len()
         ));
     }
-    state.write(key, Some(value.into()))?;
+    host.data().write(key, Some(value.into()))?;
     Ok((Ok(()),))
 }
 
 fn delete(mut host: Host<'_>, (key,): (String,)) -> Answer<()> {
-    let state = charge(&mut host, key.len())?;
+    charge(&mut host, key.len())?;
     if !check_key(&key) {
         return invalid(key_rule(&key));
     }
-    state.write(key, None)?;
+    host.data().write(key, None)?;
     Ok((Ok(()),))
 }
 
@@ -237,8 +301,8 @@ fn scan(
             (KeyRange { start, end }, bytes)
         }
     };
-    let state = charge(&mut host, bytes + after_bytes)?;
-    if let Some(rule) = state.page_rule(limit) {
+    charge(&mut host, bytes + after_bytes)?;
+    if let Some(rule) = host.data().page_rule(limit) {
         return invalid(rule);
     }
     if [range.start.len(), range.end.len(), after_bytes]
@@ -253,13 +317,18 @@ fn scan(
         Some(key) => range.after(key),
         None => range,
     };
-    let left = state.host_bytes_left();
-    let page = state
-        .simulation
-        .scan(&range, limit as usize, left)
-        .map_err(HostError::from)?;
-    let page = page.ok_or(GuestFault::LimitExceeded(LimitKind::HostBytes))?;
-    state.check_keys()?;
+    let page = {
+        let state = host.data();
+        let profile = &state.execution.profile;
+        let mut work = state.execution.work.lock();
+        let left = profile.host_bytes_max.saturating_sub(work.host_bytes);
+        let page = work
+            .simulation
+            .scan(&state.contract, &range, limit as usize, left);
+        let page = page.map_err(HostError::from)?;
+        work.check_keys(profile)?;
+        page.ok_or(GuestFault::LimitExceeded(LimitKind::HostBytes))?
+    };
     charge_entries(&mut host, page.entries.len())?;
     let bytes = page
         .entries
@@ -285,22 +354,29 @@ fn history(
     mut host: Host<'_>,
     (key, limit, before): (String, u32, Option<state::Position>),
 ) -> Answer<state::HistoryPage> {
-    let state = charge(&mut host, key.len())?;
+    charge(&mut host, key.len())?;
     if !check_key(&key) {
         return invalid(key_rule(&key));
     }
-    if let Some(rule) = state.page_rule(limit) {
+    if let Some(rule) = host.data().page_rule(limit) {
         return invalid(rule);
     }
     let before = before.map(|position| Version {
         block: position.block,
         tx: position.index,
     });
-    let left = state.host_bytes_left();
-    let changes = state.simulation.history(&key, before, limit as usize, left);
-    let changes = changes.map_err(HostError::from)?;
-    let changes = changes.ok_or(GuestFault::LimitExceeded(LimitKind::HostBytes))?;
-    state.check_keys()?;
+    let changes = {
+        let state = host.data();
+        let profile = &state.execution.profile;
+        let mut work = state.execution.work.lock();
+        let left = profile.host_bytes_max.saturating_sub(work.host_bytes);
+        let changes = work
+            .simulation
+            .history(&state.contract, &key, before, limit as usize, left);
+        let changes = changes.map_err(HostError::from)?;
+        work.check_keys(profile)?;
+        changes.ok_or(GuestFault::LimitExceeded(LimitKind::HostBytes))?
+    };
     charge_entries(&mut host, changes.len())?;
     let bytes = changes
         .iter()
@@ -330,8 +406,9 @@ fn history(
 }
 
 fn emit(mut host: Host<'_>, (name, payload): (String, Vec<u8>)) -> Answer<()> {
-    let state = charge(&mut host, name.len() + payload.len())?;
-    let profile = &state.profile;
+    charge(&mut host, name.len() + payload.len())?;
+    let state = host.data();
+    let profile = &state.execution.profile;
     if !(1..=profile.event_name_bytes_max).contains(&name.len()) {
         let max = profile.event_name_bytes_max;
         return invalid(format!("the name of an event has 1 to {max} bytes"));
@@ -340,13 +417,18 @@ fn emit(mut host: Host<'_>, (name, payload): (String, Vec<u8>)) -> Answer<()> {
         let max = profile.event_payload_bytes_max;
         return invalid(format!("the payload of an event has at most {max} bytes"));
     }
-    if state.simulation.events.len() >= profile.events_max {
+    // Heard is only the contract that the client called.
+    if state.calling.is_some() {
+        return Ok((Ok(()),));
+    }
+    let mut work = state.execution.work.lock();
+    if work.simulation.events.len() >= profile.events_max {
         return invalid(format!(
             "a transaction emits at most {} events",
             profile.events_max
         ));
     }
-    state.simulation.events.push(Event {
+    work.simulation.events.push(Event {
         name,
         payload: payload.into(),
     });

@@ -2,7 +2,9 @@
 //! with wasmtime.
 //!
 //! - [`Runtime`]: the engine and its settings, one per process; compiles components.
-//! - [`Contract`]: a compiled component with its functions, callable by name with JSON arguments.
+//! - [`Contract`]: a compiled component among the others of its channel, whose functions are callable
+//!   by name with JSON arguments, and by the contracts that import them.
+//! - [`Ledgers`]: the other channels that contracts can ask.
 //! - [`Call`], [`Outcome`]: one execution. A fresh instance per call, nothing survives it.
 //! - [`Profile`]: every limit.
 //!
@@ -18,6 +20,8 @@ mod contract;
 mod error;
 mod host;
 mod json;
+mod ledger_query;
+mod link;
 mod metadata;
 mod profile;
 mod runtime;
@@ -25,9 +29,10 @@ mod shape;
 mod simulation;
 
 pub use call::{Call, Outcome, Phase};
-pub use contract::{Contract, Function};
-pub use error::{GuestFault, HostError, InstallError, LimitKind};
+pub use contract::{Compiled, Contract, Function};
+pub use error::{GuestFault, HostError, InstallError, LimitKind, LinkError};
 pub use json::JsonError;
-pub use profile::{INSTANCES_MAX, Profile};
+pub use ledger_query::{Access, Ledgers, NoLedgers, OpenedLedger};
+pub use profile::{CALLS_MAX, Profile, thread_stack_bytes};
 pub use runtime::Runtime;
 pub use shape::{Field, Shape};

@@ -38,6 +38,12 @@ pub struct Profile {
     pub event_payload_bytes_max: usize,
     /// Fuel charged for a call into the host, whatever it does: the order of what it costs in time.
     pub host_call_fuel: u64,
+    /// Fuel charged for calling or asking another contract: the order of what its instance costs in
+    /// time.
+    pub contract_call_fuel: u64,
+    /// Contracts that can be in the middle of a call at once, the first one included, whether called
+    /// or asked on another channel. Each has a stack of its own on the thread of the call.
+    pub call_depth_max: u32,
     /// Fuel charged for each byte that such a call moves.
     pub host_byte_fuel: u64,
 }
@@ -61,13 +67,21 @@ impl Default for Profile {
             event_name_bytes_max: 128,
             event_payload_bytes_max: 64 << 10,
             host_call_fuel: 1_000,
+            contract_call_fuel: 50_000,
+            call_depth_max: 4,
             host_byte_fuel: 1,
         }
     }
 }
 
-/// Instances that can live at once in one process: whoever calls contracts lets no more in.
-pub const INSTANCES_MAX: u32 = 64;
+/// Calls by clients that can run at once in one process: whoever calls contracts lets no more in.
+pub const CALLS_MAX: u32 = 64;
+
+/// Stack that a thread needs that calls contracts with this profile: each contract in the middle of a
+/// call has its own, and the host's code between them some too.
+pub fn thread_stack_bytes(profile: &Profile) -> usize {
+    (profile.stack_bytes_max + (512 << 10)) * profile.call_depth_max as usize + (1 << 20)
+}
 
 /// Bytes of a slot's memory that stay mapped between calls; more costs memory, less costs page
 /// faults on every call (measured: 2 MiB with PAGEMAP_SCAN halves the time of a call).

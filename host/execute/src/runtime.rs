@@ -1,16 +1,19 @@
 //! The engine: one per process, the same settings on every host of a channel.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cordon_types::ContractId;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
 };
 
-use crate::contract::Contract;
-use crate::error::{HostError, InstallError};
+use crate::contract::{Compiled, Contract};
+use crate::error::{HostError, InstallError, LinkError};
 use crate::host::{CallState, add_to_linker};
-use crate::profile::{INSTANCES_MAX, KEEP_RESIDENT_BYTES, Profile};
+use crate::link::Links;
+use crate::profile::{CALLS_MAX, KEEP_RESIDENT_BYTES, Profile};
 
 /// Compiles components and holds what all calls share. Cheap to clone.
 #[derive(Clone)]
@@ -41,7 +44,7 @@ impl Runtime {
     ///
     /// # Errors
     /// [`InstallError`] naming the import, export or limit that stands in the way.
-    pub fn compile(&self, bytes: &[u8]) -> Result<Contract, InstallError> {
+    pub fn compile(&self, bytes: &[u8]) -> Result<Compiled, InstallError> {
         let max = self.profile.component_bytes_max;
         if bytes.len() > max {
             return Err(InstallError::TooLarge {
@@ -51,7 +54,20 @@ impl Runtime {
         }
         let component = Component::from_binary(&self.engine, bytes)
             .map_err(|error| InstallError::Invalid(format!("{error:#}")))?;
-        Contract::new(&self.engine, &self.linker, &self.profile, &component, bytes)
+        Compiled::new(&self.engine, component, bytes)
+    }
+
+    /// Makes the contracts of one channel: each import of another contract's interface is linked to
+    /// the one that exports it.
+    ///
+    /// # Errors
+    /// [`LinkError`] naming the contract, and the interface that nobody or more than one exports, that
+    /// differs, or that closes a circle.
+    pub fn link(
+        &self,
+        compiled: BTreeMap<ContractId, Compiled>,
+    ) -> Result<BTreeMap<ContractId, Arc<Contract>>, LinkError> {
+        Links::new(&self.linker, &self.profile, compiled).all()
     }
 
     /// The limits.
@@ -61,11 +77,12 @@ impl Runtime {
 }
 
 fn config(profile: &Profile) -> Config {
+    let instances = CALLS_MAX * profile.call_depth_max;
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(INSTANCES_MAX)
-        .total_core_instances(INSTANCES_MAX * 4)
-        .total_memories(INSTANCES_MAX)
-        .total_tables(INSTANCES_MAX * 4)
+    pool.total_component_instances(instances)
+        .total_core_instances(instances * 4)
+        .total_memories(instances)
+        .total_tables(instances * 4)
         .max_memories_per_component(1)
         .max_tables_per_component(4)
         .max_memory_size(profile.memory_bytes_max)

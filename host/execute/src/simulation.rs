@@ -1,5 +1,5 @@
 //! What a transaction reads and would write while it is executed: a snapshot of committed state
-//! under the transaction's own writes, and the record of both.
+//! under the transaction's own writes, and the record of both, for each contract that takes part.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -71,54 +71,133 @@ pub(crate) struct Page {
     pub(crate) next: Option<String>,
 }
 
-/// One transaction's view of one contract's state.
+/// One transaction's view of the state of a channel's contracts.
 pub(crate) struct Simulation {
-    contract: ContractId,
     snapshot: Box<dyn Snapshot>,
-    reads: BTreeMap<String, Option<Version>>,
-    range_reads: Vec<RangeRead>,
-    writes: BTreeMap<String, Option<Bytes>>,
+    contracts: BTreeMap<ContractId, Namespace>,
     /// Entries that scans and histories have handed out, and one for each page: what they cost the
     /// host.
     visited: usize,
+    /// Keys read or written, each once for each contract.
+    touched: usize,
+    /// The newest block that wrote something that was read.
+    newest_read: Option<u64>,
     pub(crate) events: Vec<Event>,
+    /// What writes replaced, oldest first; kept while a contract runs that was called by another.
+    undo: Vec<Replaced>,
+    checkpoints: usize,
 }
 
+/// One contract's part.
+#[derive(Default)]
+struct Namespace {
+    reads: BTreeMap<String, Option<Version>>,
+    range_reads: Vec<RangeRead>,
+    writes: BTreeMap<String, Option<Bytes>>,
+}
+
+/// What a write of the transaction replaced.
+struct Replaced {
+    contract: ContractId,
+    key: String,
+    before: Before,
+}
+
+enum Before {
+    NotWritten,
+    Written(Option<Bytes>),
+}
+
+/// The writes up to a moment.
+pub(crate) struct Checkpoint(usize);
+
 impl Simulation {
-    pub(crate) fn new(contract: ContractId, snapshot: Box<dyn Snapshot>) -> Self {
+    pub(crate) fn new(snapshot: Box<dyn Snapshot>) -> Self {
         Self {
-            contract,
             snapshot,
-            reads: BTreeMap::new(),
-            range_reads: Vec::new(),
-            writes: BTreeMap::new(),
+            contracts: BTreeMap::new(),
             visited: 0,
+            touched: 0,
+            newest_read: None,
             events: Vec::new(),
+            undo: Vec::new(),
+            checkpoints: 0,
         }
     }
 
     /// Own writes first, then committed state; only the latter is recorded as read.
-    pub(crate) fn get(&mut self, key: String) -> Result<Option<Bytes>, StateError> {
-        if let Some(written) = self.writes.get(&key) {
+    pub(crate) fn get(
+        &mut self,
+        contract: &ContractId,
+        key: String,
+    ) -> Result<Option<Bytes>, StateError> {
+        let own = namespace(&mut self.contracts, contract);
+        if let Some(written) = own.writes.get(&key) {
             return Ok(written.clone());
         }
-        let found = self.snapshot.get(&self.contract, &key)?;
+        let found = self.snapshot.get(contract, &key)?;
         let version = found.as_ref().map(|found| found.version);
-        self.reads.insert(key, version);
+        self.newest_read = self.newest_read.max(version.map(|version| version.block));
+        if own.reads.insert(key, version).is_none() {
+            self.touched += 1;
+        }
         Ok(found.map(|found| found.value))
     }
 
     /// Returns the change in bytes that the transaction writes.
-    pub(crate) fn write(&mut self, key: String, value: Option<Bytes>) -> isize {
+    pub(crate) fn write(
+        &mut self,
+        contract: &ContractId,
+        key: String,
+        value: Option<Bytes>,
+    ) -> isize {
         let size = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len).cast_signed();
         let added = size(&value);
-        match self.writes.entry(key) {
-            Entry::Occupied(mut entry) => added - size(&entry.insert(value)),
+        let logged = (self.checkpoints > 0).then(|| key.clone());
+        let own = namespace(&mut self.contracts, contract);
+        let (before, change) = match own.writes.entry(key) {
+            Entry::Occupied(mut entry) => {
+                let before = entry.insert(value);
+                let change = added - size(&before);
+                (Before::Written(before), change)
+            }
             Entry::Vacant(entry) => {
                 let key_bytes = entry.key().len().cast_signed();
                 entry.insert(value);
-                added + key_bytes
+                self.touched += 1;
+                (Before::NotWritten, added + key_bytes)
             }
+        };
+        if let Some(key) = logged {
+            self.undo.push(Replaced {
+                contract: contract.clone(),
+                key,
+                before,
+            });
+        }
+        change
+    }
+
+    /// Begins what can be taken back.
+    pub(crate) fn checkpoint(&mut self) -> Checkpoint {
+        self.checkpoints += 1;
+        Checkpoint(self.undo.len())
+    }
+
+    /// Ends what `checkpoint` began: the writes since stay, or are as if they had never been. Reads stay recorded, because what the caller does next depends on them.
+    pub(crate) fn end(&mut self, checkpoint: &Checkpoint, keep: bool) {
+        self.checkpoints -= 1;
+        if !keep {
+            for replaced in self.undo.drain(checkpoint.0..).rev() {
+                let own = namespace(&mut self.contracts, &replaced.contract);
+                match replaced.before {
+                    Before::Written(before) => own.writes.insert(replaced.key, before),
+                    Before::NotWritten => own.writes.remove(&replaced.key),
+                };
+            }
+        }
+        if self.checkpoints == 0 {
+            self.undo.clear();
         }
     }
 
@@ -129,11 +208,13 @@ impl Simulation {
     /// than that and one chunk.
     pub(crate) fn scan(
         &mut self,
+        contract: &ContractId,
         range: &KeyRange,
         limit: usize,
         bytes_max: usize,
     ) -> Result<Option<Page>, StateError> {
-        let mut own = self
+        let namespace = namespace(&mut self.contracts, contract);
+        let mut own = namespace
             .writes
             .range::<str, _>((
                 std::ops::Bound::Included(range.start.as_str()),
@@ -153,7 +234,7 @@ impl Simulation {
             } else {
                 let wanted = limit.min(CHUNK);
                 self.snapshot
-                    .scan(&self.contract, &from.start, &from.end, wanted)?
+                    .scan(contract, &from.start, &from.end, wanted)?
             };
             let last_chunk = chunk.len() < limit.min(CHUNK);
             visited += chunk.len();
@@ -176,6 +257,7 @@ impl Simulation {
                         break 'chunks;
                     }
                 }
+                self.newest_read = self.newest_read.max(Some(found.version.block));
                 seen.push(KeyRead {
                     key: key.clone(),
                     version: Some(found.version),
@@ -204,7 +286,7 @@ impl Simulation {
             None
         };
         self.visited += visited;
-        self.range_reads.push(RangeRead {
+        namespace.range_reads.push(RangeRead {
             start: range.start.clone(),
             end: next.clone().unwrap_or_else(|| range.end.clone()),
             exhausted: next.is_none(),
@@ -216,6 +298,7 @@ impl Simulation {
     /// Committed changes of a key, newest first; not recorded. Gives up (`None`) as a scan does.
     pub(crate) fn history(
         &mut self,
+        contract: &ContractId,
         key: &str,
         mut before: Option<Version>,
         limit: usize,
@@ -226,9 +309,11 @@ impl Simulation {
         self.visited += 1;
         while changes.len() < limit {
             let wanted = CHUNK.min(limit - changes.len());
-            let chunk = self.snapshot.history(&self.contract, key, before, wanted)?;
+            let chunk = self.snapshot.history(contract, key, before, wanted)?;
             let last_chunk = chunk.len() < wanted;
             self.visited += chunk.len();
+            let newest = chunk.iter().map(|change| change.version.block).max();
+            self.newest_read = self.newest_read.max(newest);
             bytes += chunk
                 .iter()
                 .filter_map(|c| c.value.as_ref())
@@ -249,29 +334,57 @@ impl Simulation {
     /// Keys that the transaction has read or written so far, those seen in scans and histories
     /// included; a page counts as one at least.
     pub(crate) fn keys(&self) -> usize {
-        self.reads.len() + self.writes.len() + self.visited
+        self.touched + self.visited
+    }
+
+    /// Whether something was written or emitted.
+    pub(crate) fn has_effects(&self) -> bool {
+        !self.events.is_empty()
+            || self
+                .contracts
+                .values()
+                .any(|contract| !contract.writes.is_empty())
+    }
+
+    /// Number and hash of the newest block that wrote one of the entries read so far.
+    pub(crate) fn newest_block_read(&self) -> Result<Option<(u64, [u8; 32])>, StateError> {
+        self.newest_read
+            .map(|number| Ok((number, self.snapshot.block_hash(number)?)))
+            .transpose()
     }
 
     /// The record, and the events.
     pub(crate) fn finish(self) -> (ReadWriteSet, Vec<Event>) {
-        let set = ContractReadWriteSet {
-            contract: self.contract,
-            reads: self
-                .reads
-                .into_iter()
-                .map(|(key, version)| KeyRead { key, version })
-                .collect(),
-            range_reads: self.range_reads,
-            writes: self
-                .writes
-                .into_iter()
-                .map(|(key, value)| KeyWrite { key, value })
-                .collect(),
+        let sets = self
+            .contracts
+            .into_iter()
+            .map(|(contract, own)| ContractReadWriteSet {
+                contract,
+                reads: own
+                    .reads
+                    .into_iter()
+                    .map(|(key, version)| KeyRead { key, version })
+                    .collect(),
+                range_reads: own.range_reads,
+                writes: own
+                    .writes
+                    .into_iter()
+                    .map(|(key, value)| KeyWrite { key, value })
+                    .collect(),
+            });
+        let touched = |set: &ContractReadWriteSet| {
+            !(set.reads.is_empty() && set.range_reads.is_empty() && set.writes.is_empty())
         };
-        let untouched = set.reads.is_empty() && set.range_reads.is_empty() && set.writes.is_empty();
-        let contracts = if untouched { Vec::new() } else { vec![set] };
+        let contracts = sets.filter(touched).collect();
         (ReadWriteSet { contracts }, self.events)
     }
+}
+
+fn namespace<'a>(
+    contracts: &'a mut BTreeMap<ContractId, Namespace>,
+    contract: &ContractId,
+) -> &'a mut Namespace {
+    contracts.entry(contract.clone()).or_default()
 }
 
 #[cfg(test)]
@@ -289,6 +402,10 @@ mod tests {
     impl Snapshot for Committed {
         fn height(&self) -> u64 {
             4
+        }
+
+        fn block_hash(&self, number: u64) -> Result<[u8; 32], StateError> {
+            Ok([number as u8; 32])
         }
 
         fn get(
@@ -353,9 +470,9 @@ mod tests {
         ) {
             let mut merged = committed.clone();
             let id: ContractId = "c".parse().unwrap();
-            let mut simulation = Simulation::new(id, Box::new(Committed(committed.clone())));
+            let mut simulation = Simulation::new(Box::new(Committed(committed.clone())));
             for (key, value) in &writes {
-                simulation.write(key.clone(), value.clone());
+                simulation.write(&id, key.clone(), value.clone());
                 match value {
                     Some(value) => drop(merged.insert(key.clone(), value.clone())),
                     None => drop(merged.remove(key)),
@@ -369,7 +486,7 @@ mod tests {
                     Some(key) => range.clone().after(key),
                     None => range.clone(),
                 };
-                let found = simulation.scan(&page, limit, usize::MAX).unwrap().unwrap();
+                let found = simulation.scan(&id, &page, limit, usize::MAX).unwrap().unwrap();
                 prop_assert!(found.entries.len() <= limit);
                 seen.extend(found.entries);
                 let Some(next) = found.next else { break };
@@ -404,13 +521,13 @@ mod tests {
     fn reads_see_own_writes_and_record_only_committed_state() {
         let id: ContractId = "c".parse().unwrap();
         let committed = Keys::from([("a".to_owned(), Bytes::from_static(b"1"))]);
-        let mut simulation = Simulation::new(id, Box::new(Committed(committed)));
-        assert_eq!(simulation.get("a".into()).unwrap().unwrap(), "1");
-        assert_eq!(simulation.get("b".into()).unwrap(), None);
-        simulation.write("b".into(), Some(Bytes::from_static(b"2")));
-        simulation.write("c".into(), None);
-        assert_eq!(simulation.get("b".into()).unwrap().unwrap(), "2");
-        assert_eq!(simulation.get("c".into()).unwrap(), None);
+        let mut simulation = Simulation::new(Box::new(Committed(committed)));
+        assert_eq!(simulation.get(&id, "a".into()).unwrap().unwrap(), "1");
+        assert_eq!(simulation.get(&id, "b".into()).unwrap(), None);
+        simulation.write(&id, "b".into(), Some(Bytes::from_static(b"2")));
+        simulation.write(&id, "c".into(), None);
+        assert_eq!(simulation.get(&id, "b".into()).unwrap().unwrap(), "2");
+        assert_eq!(simulation.get(&id, "c".into()).unwrap(), None);
         let (set, _) = simulation.finish();
         let reads: Vec<_> = set.contracts[0]
             .reads
@@ -418,5 +535,52 @@ mod tests {
             .map(|r| (r.key.as_str(), r.version))
             .collect();
         assert_eq!(reads, [("a", Some(AT)), ("b", None)]);
+    }
+
+    proptest! {
+        /// Nested checkpoints against copies of everything: what is taken back was never there.
+        #[test]
+        fn what_is_taken_back_was_never_written(
+            steps in proptest::collection::vec((0u8..4, "[ab]", any::<bool>(), any::<bool>()), 0..40),
+        ) {
+            let ids: [ContractId; 2] = ["a".parse().unwrap(), "b".parse().unwrap()];
+            let mut simulation = Simulation::new(Box::new(Committed(Keys::new())));
+            let mut model = BTreeMap::new();
+            let mut open = Vec::new();
+            for (step, key, first, flag) in steps {
+                let id = &ids[usize::from(first)];
+                match step {
+                    0 => open.push((simulation.checkpoint(), model.clone())),
+                    1 => if let Some((checkpoint, before)) = open.pop() {
+                        simulation.end(&checkpoint, flag);
+                        if !flag {
+                            model = before;
+                        }
+                    },
+                    _ => {
+                        let value = flag.then(|| Bytes::from(format!("{}", model.len())));
+                        simulation.write(id, key.clone(), value.clone());
+                        model.insert((id.clone(), key), value);
+                    }
+                }
+            }
+            let (set, _) = simulation.finish();
+            let written: BTreeMap<_, _> = set.contracts.into_iter().flat_map(|set| {
+                let id = set.contract;
+                set.writes.into_iter().map(move |write| ((id.clone(), write.key), write.value))
+            }).collect();
+            prop_assert_eq!(written, model);
+        }
+    }
+
+    #[test]
+    fn the_newest_block_read_is_that_of_the_records() {
+        let id: ContractId = "c".parse().unwrap();
+        let committed = Keys::from([("a".to_owned(), Bytes::new())]);
+        let mut simulation = Simulation::new(Box::new(Committed(committed)));
+        simulation.get(&id, "b".into()).unwrap();
+        assert_eq!(simulation.newest_block_read().unwrap(), None);
+        simulation.get(&id, "a".into()).unwrap();
+        assert_eq!(simulation.newest_block_read().unwrap(), Some((3, [3; 32])));
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cordon_execute::{Call, Contract, InstallError, Outcome, Profile, Runtime};
+use cordon_execute::{Call, Contract, InstallError, NoLedgers, Outcome, Profile, Runtime};
 use cordon_types::{
     Caller, ContractId, HistoryEntry, ReadWriteSet, Snapshot, StateError, TxId, Version,
     VersionedValue,
@@ -21,6 +21,10 @@ use cordon_types::{
 struct State(BTreeMap<String, VersionedValue>);
 
 impl Snapshot for State {
+    fn block_hash(&self, number: u64) -> Result<[u8; 32], StateError> {
+        Ok([number as u8; 32])
+    }
+
     fn height(&self) -> u64 {
         1
     }
@@ -79,13 +83,21 @@ fn runtime() -> Runtime {
     Runtime::new(Profile::default()).unwrap()
 }
 
-fn emr() -> Contract {
+/// The only contract of its channel.
+fn install(bytes: &[u8]) -> Arc<Contract> {
+    let runtime = runtime();
+    let compiled = runtime.compile(bytes).unwrap();
+    let linked = runtime.link([("emr".parse().unwrap(), compiled)].into());
+    Arc::clone(linked.unwrap().values().next().unwrap())
+}
+
+fn emr() -> Arc<Contract> {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../target/contracts/emr.wasm"
     );
     let bytes = std::fs::read(path).expect("build the contracts first: make contracts");
-    runtime().compile(&bytes).unwrap()
+    install(&bytes)
 }
 
 fn call(contract: &Contract, role: &str, user: &str, state: &State, args: &[&str]) -> Outcome {
@@ -96,7 +108,6 @@ fn call(contract: &Contract, role: &str, user: &str, state: &State, args: &[&str
     contract
         .call(Call {
             channel: "providers".parse().unwrap(),
-            contract: "emr".parse().unwrap(),
             tx_id: TxId::from_bytes([7; 32]),
             timestamp: (1_700_000_000, 5),
             caller: Arc::new(Caller {
@@ -109,6 +120,7 @@ fn call(contract: &Contract, role: &str, user: &str, state: &State, args: &[&str
             transient: BTreeMap::new(),
             args: &args,
             snapshot: Box::new(state.clone()),
+            ledgers: Arc::new(NoLedgers),
         })
         .unwrap()
 }
@@ -164,11 +176,12 @@ fn the_same_call_gives_the_same_bytes_and_fuel() {
     let args = ["HealthCenter:CreateEmr", ANN];
     let first = call(&contract, "healthcenter", "hc1", &state, &args);
     let threads: Vec<_> = std::thread::scope(|scope| {
-        let run = |contract| {
+        let run = |contract: &'_ Arc<Contract>| {
+            let contract = Arc::clone(contract);
             let state = &state;
             scope.spawn(move || {
                 (0..20)
-                    .map(|_| call(contract, "healthcenter", "hc1", state, &args))
+                    .map(|_| call(&contract, "healthcenter", "hc1", state, &args))
                     .collect::<Vec<_>>()
             })
         };
@@ -336,7 +349,7 @@ fn component(core: &str, imports: &str) -> Vec<u8> {
 }
 
 fn fault(core: &str) -> String {
-    let contract = runtime().compile(&component(core, "")).unwrap();
+    let contract = install(&component(core, ""));
     let outcome = call(&contract, "r", "u", &State::default(), &["Run"]);
     assert_eq!(outcome.response.status, 500);
     assert!(outcome.rw_set.contracts.is_empty());

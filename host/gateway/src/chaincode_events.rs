@@ -29,13 +29,11 @@ pub(crate) fn chaincode_events(
         return Err(Failure::Malformed("the request is missing".to_owned()));
     }
     let request: ChaincodeEventsRequest = decode(&signed.request, "chaincode events request")?;
-    let channel = host
-        .channel(&request.channel_id)
-        .ok_or_else(|| Failure::ChannelUnknown(request.channel_id.clone()))?;
-    channel
-        .membership()
+    let door = host.door(&request.channel_id, &request.identity);
+    door.membership
         .verify(&request.identity, &[&signed.request], &signed.signature)
         .map_err(|error| Failure::Refused(host.detail(error.to_string())))?;
+    let channel = door.channel()?;
     if request.chaincode_id.is_empty() {
         return Err(Failure::Malformed("chaincode_id is missing".to_owned()));
     }

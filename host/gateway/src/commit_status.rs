@@ -24,13 +24,11 @@ pub(crate) async fn commit_status(
         .transaction_id
         .parse()
         .map_err(|error| Failure::Malformed(format!("{error}")))?;
-    let channel = host
-        .channel(&request.channel_id)
-        .ok_or_else(|| Failure::ChannelUnknown(request.channel_id.clone()))?;
-    channel
-        .membership()
+    let door = host.door(&request.channel_id, &request.identity);
+    door.membership
         .verify(&request.identity, &[&signed.request], &signed.signature)
         .map_err(|error| Failure::Refused(host.detail(error.to_string())))?;
+    let channel = door.channel()?;
 
     // Wait first, look second: what is committed in between is not missed.
     let waiting = channel.commits().wait_for(tx_id);

@@ -121,9 +121,9 @@ fn check(host: &Host, envelope: &EnvelopeMessage) -> Result<(Arc<Channel>, SeekI
     if time.seconds.abs_diff(now()) > CLOCK_SKEW_SECONDS_MAX {
         return Err(Outcome::BadRequest);
     }
-    let channel = host.channel(&header.channel_id).ok_or(Outcome::NotFound)?;
-    let identity = channel
-        .membership()
+    let door = host.door(&header.channel_id, &parsed.header.creator);
+    let identity = door
+        .membership
         .verify(
             &parsed.header.creator,
             &[&parsed.payload],
@@ -133,6 +133,7 @@ fn check(host: &Host, envelope: &EnvelopeMessage) -> Result<(Arc<Channel>, SeekI
     identity
         .check_validity(now())
         .map_err(|_| Outcome::Forbidden)?;
+    let channel = door.channel().map_err(|_| Outcome::NotFound)?;
     let info = SeekInfo::decode(parsed.data).map_err(|_| Outcome::BadRequest)?;
     Ok((Arc::clone(channel), info))
 }

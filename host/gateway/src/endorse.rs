@@ -2,8 +2,10 @@
 //! same byte for byte.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use cordon_policy::smallest_set;
 use cordon_types::{MspId, status};
 use cordon_wire::decode;
 use cordon_wire::proto::common::Envelope;
@@ -20,6 +22,9 @@ use crate::status::{Detail, Failure, chaincode_response};
 
 /// How often endorsers are asked while they are on different blocks.
 const ROUNDS_MAX: usize = 3;
+
+/// Time for this host's other channels to catch up with other hosts'.
+const OTHER_CHANNELS_PAUSE: Duration = Duration::from_millis(150);
 
 /// One endorser's answer.
 struct Answer {
@@ -99,6 +104,12 @@ pub(crate) async fn endorse(
             catch_up(&accepted.channel, highest).await;
             continue;
         }
+        // So they may when this host is behind on another channel, which nobody tells it.
+        let mixed = !replies.is_empty();
+        if rounds < ROUNDS_MAX && mixed && accepted.installed.code.asks_other_channels() {
+            tokio::time::sleep(OTHER_CHANNELS_PAUSE).await;
+            continue;
+        }
         return Err(if failures.is_empty() {
             disagreement(&replies)
         } else {
@@ -139,24 +150,19 @@ fn plan<'a>(
         Failure::Unreachable(text, lost.to_vec())
     };
     let set: Vec<MspId> = if named.is_empty() {
-        let policy = channel
-            .endorsement_policy(&accepted.installed.id)
-            .ok_or_else(|| {
-                Failure::ContractUnknown(format!(
-                    "contract {} is not deployed",
-                    accepted.installed.id
-                ))
-            })?;
+        let policies = channel.endorsement_policies(accepted.installed.id());
         let available: Vec<MspId> = std::iter::once(host.msp_id.clone())
             .chain(usable.iter().map(|peer| peer.msp_id.clone()))
             .collect();
-        match policy.minimal_sets(&available).into_iter().next() {
+        match smallest_set(&policies, &available) {
             // A transaction without endorsement is nobody's word; ask at least ourselves.
             Some(set) if set.is_empty() => vec![host.msp_id.clone()],
             Some(set) => set,
             None if lost.is_empty() => {
+                let policies: Vec<String> = policies.iter().map(ToString::to_string).collect();
                 return Err(Failure::PolicyUnsatisfiable(format!(
-                    "no hosts that this host knows of can satisfy the endorsement policy {policy}"
+                    "no hosts that this host knows of can satisfy the endorsement policy {}",
+                    policies.join(" and ")
                 )));
             }
             None => return Err(unreachable()),
@@ -191,7 +197,7 @@ fn plan<'a>(
 }
 
 async fn ask(
-    host: &Host,
+    host: &Arc<Host>,
     endorser: &Endorser<'_>,
     accepted: &Arc<Accepted>,
     signed: &protos::SignedProposal,
@@ -213,7 +219,8 @@ async fn ask(
                 msp_id: peer.msp_id.to_string(),
                 message: String::new(),
             };
-            let result = match peer.process_proposal(signed.clone(), height).await {
+            let others = host.other_heights(accepted, &peer.msp_id);
+            let result = match peer.process_proposal(signed.clone(), height, &others).await {
                 PeerAnswer::Reply(reply, height) => {
                     ran_on = height;
                     check_endorsement(accepted, &peer.msp_id, reply)

@@ -66,7 +66,8 @@ async fn elsewhere(
             msp_id: peer.msp_id.to_string(),
             message,
         };
-        match peer.process_proposal(signed.clone(), height).await {
+        let others = host.other_heights(accepted, &peer.msp_id);
+        match peer.process_proposal(signed.clone(), height, &others).await {
             PeerAnswer::Reply(reply, _) => {
                 let response = reply.response.unwrap_or_default();
                 if response.status >= 400 || response.status == 0 {

@@ -6,11 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cordon_channel::Channel;
 use cordon_endorse::Endorser;
+use cordon_identity::Membership;
 use cordon_order::EmbeddedLog;
 use cordon_types::{ChannelId, MspId};
 use tokio::sync::{Semaphore, watch};
 
 use crate::peer::Peer;
+use crate::status::Failure;
 
 /// What a host is made of.
 pub struct HostOptions {
@@ -39,12 +41,16 @@ pub struct Host {
     pub(crate) peers: Vec<Peer>,
     pub(crate) ordering_logs: BTreeMap<ChannelId, EmbeddedLog>,
     pub(crate) executions: Arc<Semaphore>,
+    /// The organisations of all channels.
+    everyone: Membership,
     shutdown: watch::Sender<bool>,
 }
 
 impl Host {
     /// A host; [`serve`](crate::serve) makes it answer.
     pub fn new(options: HostOptions) -> Arc<Self> {
+        let memberships = options.channels.iter().map(|channel| channel.membership());
+        let everyone = Membership::of_all(memberships);
         let channels = options
             .channels
             .into_iter()
@@ -58,6 +64,7 @@ impl Host {
             peers: options.peers,
             ordering_logs: options.ordering_logs,
             executions: options.executions,
+            everyone,
             shutdown: watch::Sender::new(false),
         })
     }
@@ -79,6 +86,39 @@ impl Host {
     /// The channel of that name, if this host is a member.
     pub(crate) fn channel(&self, id: &str) -> Option<&Arc<Channel>> {
         self.channels.get(&id.parse::<ChannelId>().ok()?)
+    }
+
+    /// What somebody meets who names a channel.
+    pub(crate) fn door<'a>(&'a self, id: &'a str, creator: &[u8]) -> Door<'a> {
+        let channel = self
+            .channel(id)
+            .filter(|channel| channel.membership().names_member(creator));
+        Door {
+            id,
+            membership: channel.map_or(&self.everyone, |channel| channel.membership()),
+            channel,
+        }
+    }
+}
+
+/// A channel is known to its members only. Whoever belongs to none of its organisations is told what
+/// is said of a channel that does not exist, and is told it after the same checks: who somebody is can
+/// be decided without the channel.
+pub(crate) struct Door<'a> {
+    id: &'a str,
+    /// By whom identities are to be checked before anything else is said.
+    pub(crate) membership: &'a Membership,
+    channel: Option<&'a Arc<Channel>>,
+}
+
+impl<'a> Door<'a> {
+    /// The channel. To be asked for once the caller's identity and signature are checked.
+    ///
+    /// # Errors
+    /// [`Failure::ChannelUnknown`] for others than members.
+    pub(crate) fn channel(&self) -> Result<&'a Arc<Channel>, Failure> {
+        self.channel
+            .ok_or_else(|| Failure::ChannelUnknown(self.id.to_owned()))
     }
 }
 

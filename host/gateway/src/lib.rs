@@ -17,6 +17,7 @@ mod endorse;
 mod evaluate;
 mod height;
 mod host;
+mod ledgers;
 mod local;
 mod ordering_log;
 mod peer;

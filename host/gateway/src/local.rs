@@ -7,18 +7,28 @@ use cordon_execute::HostError;
 use cordon_wire::proto::protos;
 
 use crate::host::Host;
+use crate::ledgers::CallerLedgers;
 use crate::request::Accepted;
 use crate::status::{Failure, chaincode_response};
 
 impl Host {
     /// Executes an accepted proposal, off the threads that serve the network.
-    pub(crate) async fn execute(&self, accepted: &Arc<Accepted>) -> Result<Execution, Failure> {
+    pub(crate) async fn execute(
+        self: &Arc<Self>,
+        accepted: &Arc<Accepted>,
+    ) -> Result<Execution, Failure> {
         // Closed never; held until the execution has ended, whether or not the client still waits.
         let permit = Arc::clone(&self.executions)
             .acquire_owned()
             .await
             .map_err(|_| Failure::ShuttingDown)?;
         let accepted = Arc::clone(accepted);
+        let ledgers = Arc::new(CallerLedgers::new(
+            self,
+            accepted.proposal.header.creator.clone(),
+            accepted.checked.timestamp.0,
+            accepted.others.clone(),
+        ));
         let run = move || {
             let _permit = permit;
             let snapshot = Box::new(accepted.channel.ledger().snapshot());
@@ -28,6 +38,7 @@ impl Host {
                 accepted.channel.id(),
                 &accepted.installed,
                 snapshot,
+                ledgers,
             )
         };
         match tokio::task::spawn_blocking(run).await {
@@ -56,7 +67,7 @@ impl Host {
     /// Executes and signs: this host's endorsement, as it would answer another host, and the height
     /// of the state that it ran on.
     pub(crate) async fn endorse_here(
-        &self,
+        self: &Arc<Self>,
         accepted: &Arc<Accepted>,
     ) -> Result<(protos::ProposalResponse, u64), Failure> {
         let execution = self.execute(accepted).await?;

@@ -1,8 +1,9 @@
 //! Another organisation's host, as this one asks it for endorsements.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cordon_types::MspId;
+use cordon_types::{ChannelId, MspId};
 use cordon_wire::proto::protos;
 use cordon_wire::proto::protos::endorser_client::EndorserClient;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
@@ -112,15 +113,18 @@ impl Peer {
         self.connection.clone()
     }
 
-    /// Asks for an endorsement on a state of at least `height` blocks.
+    /// Asks for an endorsement on a state of at least `height` blocks, and of `others` of other
+    /// channels.
     pub(crate) async fn process_proposal(
         &self,
         signed: protos::SignedProposal,
         height: u64,
+        others: &BTreeMap<ChannelId, u64>,
     ) -> PeerAnswer {
         let mut client = self.client.clone();
         let mut request = Request::new(signed);
         height::put(request.metadata_mut(), height);
+        height::put_others(request.metadata_mut(), others);
         match tokio::time::timeout(ANSWER_MAX, client.process_proposal(request)).await {
             Ok(Ok(reply)) => {
                 let height = height::of(reply.metadata());

@@ -1,7 +1,9 @@
 //! `protos.Endorser/ProcessProposal`: what hosts ask of each other, and Fabric's command line of us.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cordon_types::ChannelId;
 use cordon_wire::proposal::Proposal;
 use cordon_wire::proto::protos;
 use tonic::Response;
@@ -11,11 +13,12 @@ use crate::host::Host;
 use crate::qscc;
 use crate::status::Failure;
 
-/// `height`: the least number of blocks that whoever asks has already.
+/// `height`: the least number of blocks that whoever asks has already; `others`: of other channels.
 pub(crate) async fn process_proposal(
     host: &Arc<Host>,
     signed: protos::SignedProposal,
     height: Option<u64>,
+    others: BTreeMap<ChannelId, u64>,
 ) -> Result<Response<protos::ProposalResponse>, Failure> {
     let proposal = Proposal::parse(&signed)?;
     if qscc::is_system(&proposal.contract) {
@@ -25,7 +28,9 @@ pub(crate) async fn process_proposal(
             ..Default::default()
         }));
     }
-    let accepted = Arc::new(host.accept(proposal)?);
+    let mut accepted = host.accept(proposal)?;
+    accepted.others = others;
+    let accepted = Arc::new(accepted);
     if let Some(height) = height {
         catch_up(&accepted.channel, height).await;
     }

@@ -31,18 +31,17 @@ pub(crate) fn call(host: &Host, proposal: &Proposal) -> Result<protos::Response,
     };
     // The channel is the argument's; the proposal's own may be empty.
     let id = text(1);
-    let channel = host
-        .channel(id)
-        .ok_or_else(|| Failure::ChannelUnknown(id.to_owned()))?;
-    let (header, membership) = (&proposal.header, channel.membership());
+    let header = &proposal.header;
+    let door = host.door(id, &header.creator);
     check_creator(
         header,
         &proposal.signed_bytes,
         &proposal.signature,
-        membership,
+        door.membership,
         now(),
     )
     .map_err(|error| Failure::Refused(host.detail(error.to_string())))?;
+    let channel = door.channel()?;
     let arg = proposal.args.get(2).cloned().unwrap_or_default();
     let found = match text(0) {
         "GetChainInfo" => Ok(Ok(chain_info(channel))),

@@ -1,10 +1,11 @@
 //! What Evaluate and Endorse requests have in common: a signed proposal, and hints beside it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cordon_channel::Channel;
 use cordon_endorse::{CheckedProposal, Installed, check_proposal};
-use cordon_types::MspId;
+use cordon_types::{ChannelId, MspId};
 use cordon_wire::proposal::Proposal;
 use cordon_wire::proto::protos;
 
@@ -17,6 +18,8 @@ pub(crate) struct Accepted {
     pub(crate) proposal: Proposal,
     pub(crate) checked: CheckedProposal,
     pub(crate) installed: Installed,
+    /// The least number of blocks of other channels that the contract is to see, if it asks them.
+    pub(crate) others: BTreeMap<ChannelId, u64>,
 }
 
 /// Takes the proposal of a request apart. The hints must not contradict what is signed.
@@ -66,11 +69,10 @@ impl Host {
     /// Checks everything about a proposal that comes before executing it.
     pub(crate) fn accept(&self, proposal: Proposal) -> Result<Accepted, Failure> {
         let id = proposal.channel.as_ref().map_or("", |id| id.as_str());
-        let channel = self
-            .channel(id)
-            .ok_or_else(|| Failure::ChannelUnknown(id.to_owned()))?;
-        let checked = check_proposal(&proposal, channel.membership(), now())
+        let door = self.door(id, &proposal.header.creator);
+        let checked = check_proposal(&proposal, door.membership, now())
             .map_err(|error| Failure::Refused(self.detail(error.to_string())))?;
+        let channel = door.channel()?;
         if let Some(reason) = channel.stopped() {
             let text = format!("channel {id} has stopped on this host: {reason}");
             return Err(Failure::Stopped(self.detail(text)));
@@ -97,7 +99,26 @@ impl Host {
             proposal,
             checked,
             installed,
+            others: BTreeMap::new(),
         })
+    }
+
+    /// The heights of the other channels that this host shares with an organisation, if the contract
+    /// may ask them.
+    pub(crate) fn other_heights(
+        &self,
+        accepted: &Accepted,
+        msp_id: &MspId,
+    ) -> BTreeMap<ChannelId, u64> {
+        if !accepted.installed.code.asks_other_channels() {
+            return BTreeMap::new();
+        }
+        let shared = self.channels.iter().filter(|(id, channel)| {
+            *id != accepted.channel.id() && channel.config().members().any(|m| m == msp_id)
+        });
+        shared
+            .map(|(id, channel)| (id.clone(), channel.ledger().height()))
+            .collect()
     }
 
     /// A fault of this host: the cause goes to its log, not to the client.

@@ -294,7 +294,8 @@ impl Endorser for Service {
         request: Request<protos::SignedProposal>,
     ) -> Result<Response<protos::ProposalResponse>, Status> {
         let height = height::of(request.metadata());
-        process_proposal::process_proposal(&self.0, request.into_inner(), height)
+        let others = height::others(request.metadata());
+        process_proposal::process_proposal(&self.0, request.into_inner(), height, others)
             .await
             .map_err(|failure| failure.into_status(Rpc::ProcessProposal, &self.0))
     }

@@ -45,14 +45,12 @@ pub(crate) async fn submit(
     // room, and nobody could ask for its verdict, because it takes no id.
     let transaction = Transaction::parse(parsed).map_err(shape)?;
     let id = transaction.channel.as_str();
-    let channel = host
-        .channel(id)
-        .ok_or_else(|| Failure::ChannelUnknown(id.to_owned()))?;
+    let door = host.door(id, &transaction.header.creator);
     let refused = |error: &dyn std::fmt::Display| {
         Failure::Refused(host.detail(format!("creator is not accepted: {error}")))
     };
-    let identity = channel
-        .membership()
+    let identity = door
+        .membership
         .verify(
             &transaction.header.creator,
             &[&transaction.payload],
@@ -64,6 +62,7 @@ pub(crate) async fn submit(
     identity
         .check_validity(time.seconds)
         .map_err(|error| refused(&error))?;
+    let channel = door.channel()?;
     if let Some(reason) = channel.stopped() {
         // This host could neither tell the verdict nor be sure that it is the right log.
         let text = format!("channel {id} has stopped on this host: {reason}");

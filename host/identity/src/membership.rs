@@ -67,6 +67,27 @@ impl Membership {
         }
     }
 
+    /// The organisations of several channels together. Of those that one channel knows differently
+    /// than another, the first counts; signatures verified for one are known to all.
+    pub fn of_all<'a>(memberships: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut all: BTreeMap<MspId, Msp> = BTreeMap::new();
+        let mut signatures = None;
+        for membership in memberships {
+            for (id, msp) in &membership.msps {
+                all.entry(id.clone()).or_insert_with(|| msp.clone());
+            }
+            signatures.get_or_insert_with(|| Arc::clone(&membership.signatures));
+        }
+        Self::with_signature_cache(all.into_values(), signatures.unwrap_or_default())
+    }
+
+    /// Whether `creator` says that it belongs to a member; nothing of it is checked.
+    pub fn names_member(&self, creator: &[u8]) -> bool {
+        let serialized = SerializedIdentity::decode(creator).ok();
+        let msp_id = serialized.and_then(|identity| identity.mspid.parse().ok());
+        msp_id.is_some_and(|id: MspId| self.msps.contains_key(&id))
+    }
+
     /// A member, or `None` when it is none.
     pub fn msp(&self, id: &MspId) -> Option<&Msp> {
         self.msps.get(id)

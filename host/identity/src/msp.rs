@@ -13,6 +13,7 @@ use crate::revocation::Revoked;
 use crate::{Certificate, Identity, IdentityError, MspConfig, NodeOus, Role, pem};
 
 /// A membership service provider: the checked form of an [`MspConfig`].
+#[derive(Clone)]
 pub struct Msp {
     id: MspId,
     roots: Vec<TrustAnchor<'static>>,

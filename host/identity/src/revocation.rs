@@ -17,7 +17,7 @@ use crate::chain::SIGNATURE_ALGORITHMS;
 use crate::{Certificate, IdentityError, pem};
 
 /// (issuer name in DER, serial number without leading zeros).
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Revoked(BTreeSet<(Vec<u8>, Vec<u8>)>);
 
 impl Revoked {

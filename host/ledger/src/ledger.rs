@@ -248,6 +248,16 @@ impl Ledger {
         }
     }
 
+    /// The same for a thread that may hold a snapshot of another ledger: a commit that waits for its
+    /// turn is not waited for. Two threads that each wait for the other's ledger would else never go
+    /// on.
+    pub fn snapshot_beside(&self) -> LedgerSnapshot {
+        LedgerSnapshot {
+            view: self.view.read_arc_recursive(),
+            shared: self.shared.clone(),
+        }
+    }
+
     /// Commits one block; see [`Ledger::commit_all`].
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use cordon_wire::transaction::{Envelope, Transaction};
 use parking_lot::{ArcRwLockReadGuard, RawRwLock};
 
 use crate::LedgerError;
-use crate::chain::of_block;
+use crate::chain::{of_block, read_block};
 use crate::entries::{
     Change, ChangeId, Pointer, StateValue, changes_range, decode_change, decode_state, state_end,
     state_key,
@@ -108,6 +108,13 @@ impl Snapshot for LedgerSnapshot {
             next = change.previous;
         }
         Ok(found)
+    }
+
+    fn block_hash(&self, number: u64) -> Result<[u8; 32], StateError> {
+        let location = location(&self.view.locations, number);
+        let location = location.ok_or(LedgerError::StateEntry { what: "a block" })?;
+        let (_, block) = read_block(&self.shared.reader, number, location)?;
+        Ok(block.hash())
     }
 }
 

@@ -18,4 +18,5 @@ pub use endorsement::EndorsementPolicy;
 pub use error::PolicyError;
 pub use explain::{PolicyRefusal, UnmetTerm};
 pub use limits::{CONTESTED_MAX, DEPTH_MAX, PLANS_MAX, PRINCIPALS_MAX, TEXT_BYTES_MAX};
+pub use plan::smallest_set;
 pub use principal::{Principal, Role, Signer, SignerRole};

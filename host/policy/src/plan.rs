@@ -49,6 +49,57 @@ impl EndorsementPolicy {
     }
 }
 
+/// The smallest set of organisations whose hosts satisfy every one of `policies`, in the order of
+/// `available`: a host endorses a transaction once, for all of them. Of equally small ones, the one
+/// that uses earlier entries. `None` when nothing satisfies all, or, for very contested endorsement
+/// policies, when none of the [`PLANS_MAX`] smallest ways of one fits the others.
+pub fn smallest_set(policies: &[&EndorsementPolicy], available: &[MspId]) -> Option<Vec<MspId>> {
+    let mut sets: Vec<Vec<usize>> = vec![Vec::new()];
+    for (index, policy) in policies.iter().enumerate() {
+        if policies[..index].contains(policy) {
+            continue;
+        }
+        let ways = policy.minimal_sets(available);
+        let ways: Vec<_> = ways.iter().map(|way| places(way, available)).collect();
+        sets = sets
+            .iter()
+            .flat_map(|set| ways.iter().map(move |way| union(set, way)))
+            .collect();
+        sets.sort_by_key(|set| (set.len(), set.clone()));
+        sets.dedup();
+        sets.truncate(PLANS_MAX);
+    }
+    let smallest = sets.first()?;
+    Some(
+        smallest
+            .iter()
+            .map(|&place| available[place].clone())
+            .collect(),
+    )
+}
+
+/// Where the entries of `set` stand in `available`: an organisation's hosts are alike, so the first
+/// ones are taken.
+fn places(set: &[MspId], available: &[MspId]) -> Vec<usize> {
+    let mut left = set.to_vec();
+    let taken = |(_, msp_id): &(usize, &MspId)| match left.iter().position(|l| l == *msp_id) {
+        Some(found) => {
+            left.swap_remove(found);
+            true
+        }
+        None => false,
+    };
+    let found = available.iter().enumerate().filter(taken);
+    found.map(|(place, _)| place).collect()
+}
+
+fn union(left: &[usize], right: &[usize]) -> Vec<usize> {
+    let mut union = [left, right].concat();
+    union.sort_unstable();
+    union.dedup();
+    union
+}
+
 /// Mentions in the largest set that satisfies `rule` and needs every one of them.
 fn most_mentions(rule: &Rule) -> usize {
     match rule {
@@ -184,6 +235,30 @@ mod tests {
         assert_eq!(sets("OutOf(0,'A.peer')", "A"), [""]);
         assert_eq!(sets("AND('A.peer','A.peer')", "A"), [""; 0]);
         assert_eq!(sets("AND('A.peer','A.peer')", "A B A A"), ["A A"]);
+    }
+
+    #[test]
+    fn one_set_serves_several_policies() {
+        let smallest = |policies: &[&str], available: &str| {
+            let policies: Vec<_> = policies
+                .iter()
+                .map(|policy| EndorsementPolicy::parse(policy).unwrap())
+                .collect();
+            let available: Vec<MspId> = available.split(' ').map(|m| m.parse().unwrap()).collect();
+            let set = smallest_set(&policies.iter().collect::<Vec<_>>(), &available)?;
+            Some(set.iter().map(MspId::as_str).collect::<Vec<_>>().join(" "))
+        };
+        let both = "AND('A.peer','B.peer')";
+        assert_eq!(smallest(&[both, both], "A B").unwrap(), "A B");
+        assert_eq!(smallest(&["OR('C.peer')", both], "B A C").unwrap(), "B A C");
+        let either = "OR('A.peer','C.peer')";
+        assert_eq!(smallest(&[either, "OR('C.peer')"], "A B C").unwrap(), "C");
+        assert_eq!(
+            smallest(&["AND('A.peer','A.peer')", either], "A B A").unwrap(),
+            "A A"
+        );
+        assert_eq!(smallest(&[both, "OR('D.peer')"], "A B"), None);
+        assert_eq!(smallest(&["OutOf(0,'A.peer')"], "A").unwrap(), "");
     }
 
     #[test]

@@ -81,6 +81,12 @@ pub trait Snapshot: Send {
         before: Option<Version>,
         limit: usize,
     ) -> Result<Vec<HistoryEntry>, StateError>;
+
+    /// Hash of the header of block `number`, which must be below [`Snapshot::height`].
+    ///
+    /// # Errors
+    /// [`StateError`] when the disk fails, or there is no such block.
+    fn block_hash(&self, number: u64) -> Result<[u8; 32], StateError>;
 }
 
 /// Whether `key` may name a value: 1..=[`KEY_BYTES_MAX`] bytes.

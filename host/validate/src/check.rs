@@ -2,7 +2,7 @@
 //! rules, and nothing of other transactions.
 
 use cordon_policy::{EndorsementPolicy, Signer};
-use cordon_types::{TxId, ValidationCode, status};
+use cordon_types::{ContractId, TxId, ValidationCode, status};
 use cordon_wire::transaction::Transaction;
 
 use crate::{
@@ -179,21 +179,28 @@ fn check_endorsed(
         let reason = Reason::ResponseStatus(answered);
         return Err(Verdict::refused(Code::InvalidEndorserTransaction, reason));
     }
-    // The endorsement policy that is checked is this contract's; it says nothing about another's
-    // state.
-    let foreign = |set: &&cordon_types::ContractReadWriteSet| {
-        !set.writes.is_empty() && set.contract != *contract
-    };
-    if let Some(set) = transaction.rw_set.contracts.iter().find(foreign) {
-        let reason = Reason::ForeignWrite(set.contract.clone());
-        return Err(Verdict::refused(Code::IllegalWriteset, reason));
+    // Contracts that this one called may be written too; each by its own endorsement policy, as the
+    // one of the contract called says nothing about another's state.
+    let mut asked = vec![(contract, endorsement_policy)];
+    for set in &transaction.rw_set.contracts {
+        if set.writes.is_empty() || set.contract == *contract {
+            continue;
+        }
+        let Some(ContractRules::Deployed {
+            endorsement_policy, ..
+        }) = rules.contracts.get(&set.contract)
+        else {
+            let reason = Reason::ForeignWrite(set.contract.clone());
+            return Err(Verdict::refused(Code::IllegalWriteset, reason));
+        };
+        asked.push((&set.contract, endorsement_policy));
     }
-    check_endorsements(transaction, endorsement_policy, verifier, rules)
+    check_endorsements(transaction, &asked, verifier, rules)
 }
 
 fn check_endorsements(
     transaction: &Transaction,
-    endorsement_policy: &EndorsementPolicy,
+    asked: &[(&ContractId, &EndorsementPolicy)],
     verifier: &impl IdentityVerifier,
     rules: &ChannelRules,
 ) -> Result<(), Verdict> {
@@ -216,13 +223,17 @@ fn check_endorsements(
             Err(refusal) => not_counted.push(refusal),
         }
     }
-    endorsement_policy.evaluate(&signers).map_err(|refusal| {
-        let reason = Reason::Endorsements {
-            refusal,
-            not_counted,
-        };
-        Verdict::refused(ValidationCode::EndorsementPolicyFailure, reason)
-    })
+    for (contract, endorsement_policy) in asked {
+        endorsement_policy.evaluate(&signers).map_err(|refusal| {
+            let reason = Reason::Endorsements {
+                contract: (*contract).clone(),
+                refusal,
+                not_counted: not_counted.clone(),
+            };
+            Verdict::refused(ValidationCode::EndorsementPolicyFailure, reason)
+        })?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -24,17 +24,22 @@ pub(crate) fn channel() -> ChannelId {
     "providers".parse().unwrap()
 }
 
-/// Contract `emr` version 1 asks for a host of both organisations; `old` was removed.
+/// Contract `emr` version 1 asks for a host of both organisations, `notes` for one of `B`; `old` was
+/// removed.
 pub(crate) fn rules() -> ChannelRules {
-    let deployed = ContractRules::Deployed {
+    let deployed = |policy| ContractRules::Deployed {
         version: "1".into(),
-        endorsement_policy: EndorsementPolicy::parse("AND('A.peer','B.peer')").unwrap(),
+        endorsement_policy: EndorsementPolicy::parse(policy).unwrap(),
     };
     ChannelRules {
         members: ["A", "B"].map(|msp_id| msp_id.parse().unwrap()).into(),
-        contracts: [("emr", deployed), ("old", ContractRules::Removed)]
-            .map(|(name, rules)| (name.parse().unwrap(), rules))
-            .into(),
+        contracts: [
+            ("emr", deployed("AND('A.peer','B.peer')")),
+            ("notes", deployed("AND('B.peer')")),
+            ("old", ContractRules::Removed),
+        ]
+        .map(|(name, rules)| (name.parse().unwrap(), rules))
+        .into(),
     }
 }
 

@@ -56,15 +56,17 @@ pub enum Reason {
     /// What was endorsed is a refusal or a fault.
     #[error("the contract answered {0}, which is not a success")]
     ResponseStatus(i32),
-    /// A namespace is written that is not the contract's own.
-    #[error("the transaction writes state of contract {0}, which it does not call")]
+    /// State is written of a contract that is not deployed.
+    #[error("the transaction writes state of contract {0}, which is not deployed on this channel")]
     ForeignWrite(ContractId),
     /// More endorsements than any endorsement policy can ask for.
     #[error("{0} endorsements; at most {ENDORSEMENTS_MAX} are allowed")]
     TooManyEndorsements(usize),
-    /// The endorsement policy is not satisfied.
-    #[error("{refusal}{}", NotCounted(.not_counted))]
+    /// An endorsement policy is not satisfied.
+    #[error("endorsement policy of contract {contract}: {refusal}{}", NotCounted(.not_counted))]
     Endorsements {
+        /// Whose it is: the contract called, or one whose state is written.
+        contract: ContractId,
         /// What is lacking.
         refusal: PolicyRefusal,
         /// Why endorsements that are there count for nothing, in their order.

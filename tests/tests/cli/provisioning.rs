@@ -209,7 +209,7 @@ async fn a_host_that_cannot_start() {
         ),
         (
             "genesis block",
-            dir.join("channels/providers.block"),
+            dir.join("hosts/clinic/channels/providers.block"),
             &|mut bytes| {
                 let at = bytes.len() / 2;
                 bytes[at] ^= 1;

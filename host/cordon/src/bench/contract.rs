@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use cordon_execute::{Call as ContractCall, Phase, Profile, Runtime};
+use cordon_execute::{Call as ContractCall, NoLedgers, Phase, Profile, Runtime};
 use cordon_types::{
     Caller, ContractId, HistoryEntry, Snapshot, StateError, TxId, Version, VersionedValue,
 };
@@ -25,7 +25,8 @@ pub(super) fn calls(component: &Path) -> Result<Value> {
         )
     })?;
     let runtime = Runtime::new(Profile::default())?;
-    let contract = runtime.compile(&bytes)?;
+    let contract = runtime.link([("emr".parse()?, runtime.compile(&bytes)?)].into())?;
+    let contract = contract.values().next().context("one was linked")?;
     let caller = Arc::new(Caller {
         msp_id: "HospitalMSP".parse()?,
         subject: "CN=hc1,OU=client".to_owned(),
@@ -39,13 +40,13 @@ pub(super) fn calls(component: &Path) -> Result<Value> {
     for round in 0..2 * CALLS {
         let call = ContractCall {
             channel: CHANNEL.parse()?,
-            contract: "emr".parse()?,
             tx_id: TxId::from_bytes([1; 32]),
             timestamp: (1_700_000_000, 0),
             caller: Arc::clone(&caller),
             transient: BTreeMap::new(),
             args: &args,
             snapshot: Box::new(NoRecords),
+            ledgers: Arc::new(NoLedgers),
         };
         let started = Instant::now();
         let mut last = started;
@@ -81,6 +82,10 @@ pub(super) fn calls(component: &Path) -> Result<Value> {
 struct NoRecords;
 
 impl Snapshot for NoRecords {
+    fn block_hash(&self, _: u64) -> Result<[u8; 32], StateError> {
+        Err(StateError("there are no blocks".to_owned()))
+    }
+
     fn height(&self) -> u64 {
         1
     }

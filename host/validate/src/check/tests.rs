@@ -308,6 +308,10 @@ fn what_the_contracts_rules_refuse_takes_the_transaction_id() {
         sets: vec![set("emr"), set("sharing").write("k", None)],
         ..Draft::default()
     };
+    let removed_write = Draft {
+        sets: vec![set("emr"), set("old").write("k", None)],
+        ..Draft::default()
+    };
     let endorsers = vec![identity("A", "peer a")];
     let endorsed_once = Draft {
         endorsers,
@@ -323,6 +327,11 @@ fn what_the_contracts_rules_refuse_takes_the_transaction_id() {
         ("status 400", refused(400), Code::InvalidEndorserTransaction),
         ("status 500", refused(500), Code::InvalidEndorserTransaction),
         ("foreign write", foreign, Code::IllegalWriteset),
+        (
+            "write of a removed one",
+            removed_write,
+            Code::IllegalWriteset,
+        ),
         (
             "endorsements",
             endorsed_once,
@@ -394,10 +403,10 @@ fn endorsements_that_do_not_hold_are_explained_and_refuse_nothing_themselves() {
     else {
         panic!("refused");
     };
-    assert_eq!(code, Code::EndorsementPolicyFailure);
+    assert_eq!(code, cordon_types::ValidationCode::EndorsementPolicyFailure);
     assert_eq!(
         reason.to_string(),
-        "endorsements are missing: AND('A.peer', 'B.peer') has 1 of 2, lacks B.peer. Not counted: \
+        "endorsement policy of contract emr: endorsements are missing: AND('A.peer', 'B.peer') has 1 of 2, lacks B.peer. Not counted: \
          the certificate is not valid at the transaction's time; the organisation is not a member \
          of the channel"
     );
@@ -412,7 +421,10 @@ fn endorsements_that_do_not_hold_are_explained_and_refuse_nothing_themselves() {
     edit(&mut forged, |e: &mut common::Envelope| {
         e.signature = sign(&identity("A", "client alice"), &[&e.payload]);
     });
-    assert_eq!(verdict(&forged).code, Code::EndorsementPolicyFailure);
+    assert_eq!(
+        verdict(&forged).code,
+        cordon_types::ValidationCode::EndorsementPolicyFailure
+    );
 }
 
 #[test]
@@ -474,4 +486,35 @@ proptest! {
     fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(!verdict(&Bytes::from(bytes)).is_valid());
     }
+}
+
+/// Who calls a contract that calls another writes state of both: both endorsement policies count.
+#[test]
+fn state_of_a_called_contract_needs_its_own_endorsement_policy() {
+    let draft = |contract, sets, endorsers: &[(&str, &str)]| Draft {
+        contract,
+        sets,
+        endorsers: endorsers
+            .iter()
+            .map(|(msp_id, certificate)| identity(msp_id, certificate))
+            .collect(),
+        ..Draft::default()
+    };
+    let both = || vec![set("emr").write("k", None), set("notes").write("k", None)];
+    let (a, b) = (("A", "peer a"), ("B", "peer b"));
+    let verdict = |draft: Draft| {
+        let refusal = draft.checked().refusal().cloned();
+        refusal.map(|verdict| (verdict.code, verdict.to_string()))
+    };
+    assert_eq!(verdict(draft("notes", both(), &[a, b])), None);
+    assert_eq!(verdict(draft("emr", both(), &[a, b])), None);
+    // Reading is nobody's to endorse.
+    let reads = vec![set("emr").read("k", None), set("notes").write("k", None)];
+    assert_eq!(verdict(draft("notes", reads, &[b])), None);
+    let (code, text) = verdict(draft("notes", both(), &[b])).expect("emr asks for A too");
+    assert_eq!(code, cordon_types::ValidationCode::EndorsementPolicyFailure);
+    assert!(text.contains("contract emr"), "{text}");
+    let (code, text) = verdict(draft("emr", both(), &[a])).expect("nobody of B");
+    assert_eq!(code, cordon_types::ValidationCode::EndorsementPolicyFailure);
+    assert!(text.contains("contract emr"), "{text}");
 }
