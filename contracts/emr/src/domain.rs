@@ -1,11 +1,11 @@
 //! The rules of medical records: who may do what, and what is refused.
 //!
 //! Each rule checks its input, then the caller, and only then reads a record. Rules know nothing of
-//! WIT or JSON and run on any [`World`]; errors name fields as clients write them.
+//! WIT or JSON and run on any [`World`]; errors name fields as clients write them. That the caller is a
+//! clerk, physician or patient was decided by the channel's access policy before.
 //!
-//! Roles are values of the certificate's attribute `userRole`. A patient's id is the enrollment id of
-//! the patient's own certificate. Source: the SOUTHWORKS sample's smart contracts `health-center`,
-//! `physician` and `patient`.
+//! A patient's id is the enrollment id of the patient's own certificate. Source: the SOUTHWORKS
+//! sample's smart contracts `health-center`, `physician` and `patient`.
 
 use cordon_sdk::{Timestamp, World, check_id, check_text, optional_text};
 use serde::{Deserialize, Serialize};
@@ -16,8 +16,8 @@ use crate::keys::{self, EMRS, NOTES, PATIENTS_BY_EMR_ID};
 /// What a rule gives: an answer or a refusal.
 pub type Result<T> = std::result::Result<T, EmrError>;
 
-/// The certificate's attribute that holds the caller's role.
-pub const ROLE_ATTRIBUTE: &str = "userRole";
+/// The contract of the channel that may read records through [`emr_for_contract`].
+const SHARING_CONTRACT: &str = "sharing";
 
 /// What is needed to open a record.
 #[derive(Clone, PartialEq, Eq)]
@@ -100,25 +100,7 @@ pub struct Note {
     pub timestamp: Timestamp,
 }
 
-/// What a caller is to this contract.
-#[derive(Clone, Copy)]
-enum Role {
-    HealthCenter,
-    Physician,
-    Patient,
-}
-
-impl Role {
-    fn attribute(self) -> &'static str {
-        match self {
-            Self::HealthCenter => "healthcenter",
-            Self::Physician => "physician",
-            Self::Patient => "patient",
-        }
-    }
-}
-
-/// A caller whose role was checked.
+/// A caller who has a name.
 struct Actor {
     organization: String,
     /// Enrollment id, never empty.
@@ -126,9 +108,8 @@ struct Actor {
 }
 
 impl Actor {
-    fn in_role(world: &impl World, role: Role) -> Result<Self> {
+    fn of(world: &impl World) -> Result<Self> {
         let caller = world.caller();
-        caller.require_attribute(ROLE_ATTRIBUTE, role.attribute())?;
         caller.require_enrollment_id()?;
         Ok(Self {
             organization: caller.msp_id,
@@ -142,12 +123,12 @@ impl Actor {
 /// Opens a record, and emits `EmrCreated` with its id.
 ///
 /// # Errors
-/// [`EmrError`]: an unusable field, another role, or a patient who has a record already.
+/// [`EmrError`]: an unusable field, a caller without a name, or a patient who has a record already.
 pub fn create_emr(world: &mut impl World, new: NewEmr) -> Result<Emr> {
     check_id("patientId", &new.patient_id)?;
     check_text("patientName", &new.patient_name)?;
     check_text("patientBirthdate", &new.patient_birthdate)?;
-    let actor = Actor::in_role(world, Role::HealthCenter)?;
+    let actor = Actor::of(world)?;
 
     let key = keys::emr(&actor.organization, &new.patient_id);
     if EMRS.contains(world, &key)? {
@@ -174,10 +155,10 @@ pub fn create_emr(world: &mut impl World, new: NewEmr) -> Result<Emr> {
 /// Whether the patient has a record in the caller's organisation.
 ///
 /// # Errors
-/// [`EmrError`]: an unusable id, or another role.
+/// [`EmrError`]: an unusable id, or a caller without a name.
 pub fn check_is_patient_registered(world: &impl World, patient_id: &str) -> Result<bool> {
     check_id("patientId", patient_id)?;
-    let actor = Actor::in_role(world, Role::HealthCenter)?;
+    let actor = Actor::of(world)?;
     Ok(EMRS.contains(world, &keys::emr(&actor.organization, patient_id))?)
 }
 
@@ -186,24 +167,20 @@ pub fn check_is_patient_registered(world: &impl World, patient_id: &str) -> Resu
 /// The record with this id.
 ///
 /// # Errors
-/// [`EmrError`]: an unusable id, another role, or no such record.
+/// [`EmrError`]: an unusable id, a caller without a name, or no such record.
 pub fn read_emr(world: &impl World, emr_id: &str) -> Result<Emr> {
     check_id("emrId", emr_id)?;
-    let actor = Actor::in_role(world, Role::Physician)?;
-    let index = keys::emr_id(&actor.organization, emr_id);
-    let patient_id = PATIENTS_BY_EMR_ID
-        .get(world, &index)?
-        .ok_or(EmrError::UnknownEmr)?;
-    load(world, &actor.organization, &patient_id)
+    let actor = Actor::of(world)?;
+    load_by_id(world, &actor.organization, emr_id)
 }
 
 /// The record of this patient.
 ///
 /// # Errors
-/// [`EmrError`]: an unusable id, another role, or an unknown patient.
+/// [`EmrError`]: an unusable id, a caller without a name, or an unknown patient.
 pub fn emr_for_physician(world: &impl World, patient_id: &str) -> Result<Emr> {
     check_id("patientId", patient_id)?;
-    let actor = Actor::in_role(world, Role::Physician)?;
+    let actor = Actor::of(world)?;
     load(world, &actor.organization, patient_id)
 }
 
@@ -213,7 +190,7 @@ pub fn emr_for_physician(world: &impl World, patient_id: &str) -> Result<Emr> {
 /// reads before: so any number of notes can be added at the same moment, and all commit.
 ///
 /// # Errors
-/// [`EmrError`]: an unusable field, another role, or an unknown patient.
+/// [`EmrError`]: an unusable field, a caller without a name, or an unknown patient.
 pub fn add_emr_note(world: &mut impl World, new: NewNote) -> Result<Note> {
     check_id("patientId", &new.patient_id)?;
     check_text("area", &new.area)?;
@@ -222,7 +199,7 @@ pub fn add_emr_note(world: &mut impl World, new: NewNote) -> Result<Note> {
     let medication = optional_text("medication", new.medication)?;
     let progress = optional_text("progress", new.progress)?;
     let test_result = optional_text("testResult", new.test_result)?;
-    let actor = Actor::in_role(world, Role::Physician)?;
+    let actor = Actor::of(world)?;
 
     if !EMRS.contains(world, &keys::emr(&actor.organization, &new.patient_id))? {
         return Err(EmrError::UnknownPatient);
@@ -249,9 +226,9 @@ pub fn add_emr_note(world: &mut impl World, new: NewNote) -> Result<Note> {
 /// The caller's own record.
 ///
 /// # Errors
-/// [`EmrError`]: another role, or a caller without a record.
+/// [`EmrError`]: a caller without a name, or without a record.
 pub fn own_emr(world: &impl World) -> Result<Emr> {
-    let actor = Actor::in_role(world, Role::Patient)?;
+    let actor = Actor::of(world)?;
     load(world, &actor.organization, &actor.name)
 }
 
@@ -259,10 +236,11 @@ pub fn own_emr(world: &impl World) -> Result<Emr> {
 /// told: the refusal is the same.
 ///
 /// # Errors
-/// [`EmrError`]: an unusable id, another role, somebody else's id, or a caller without a record.
+/// [`EmrError`]: an unusable id, a caller without a name, somebody else's id, or a caller without a
+/// record.
 pub fn emr_for_patient(world: &impl World, patient_id: &str) -> Result<Emr> {
     check_id("patientId", patient_id)?;
-    let actor = Actor::in_role(world, Role::Patient)?;
+    let actor = Actor::of(world)?;
     if patient_id != actor.name {
         return Err(EmrError::NotYourRecord);
     }
@@ -272,9 +250,9 @@ pub fn emr_for_patient(world: &impl World, patient_id: &str) -> Result<Emr> {
 /// How many notes the caller's own record has.
 ///
 /// # Errors
-/// [`EmrError`]: another role, or a caller without a record.
+/// [`EmrError`]: a caller without a name, or without a record.
 pub fn medical_visits_count(world: &impl World) -> Result<u32> {
-    let actor = Actor::in_role(world, Role::Patient)?;
+    let actor = Actor::of(world)?;
     let key = keys::emr(&actor.organization, &actor.name);
     if !EMRS.contains(world, &key)? {
         return Err(EmrError::UnknownPatient);
@@ -282,7 +260,31 @@ pub fn medical_visits_count(world: &impl World) -> Result<u32> {
     Ok(NOTES.count(world, &key)?)
 }
 
+// === Other contracts ===
+
+/// The record with this id, for the contract that shares records.
+///
+/// # Errors
+/// [`EmrError`]: an unusable id, anybody but that contract, a caller without a name, or no such record.
+pub fn emr_for_contract(world: &impl World, emr_id: &str) -> Result<Emr> {
+    check_id("emrId", emr_id)?;
+    if world.calling_contract().as_deref() != Some(SHARING_CONTRACT) {
+        return Err(EmrError::NotSharing);
+    }
+    let actor = Actor::of(world)?;
+    load_by_id(world, &actor.organization, emr_id)
+}
+
 // === Helpers ===
+
+/// The record with this id, with all its notes.
+fn load_by_id(world: &impl World, organization: &str, emr_id: &str) -> Result<Emr> {
+    let index = keys::emr_id(organization, emr_id);
+    let patient_id = PATIENTS_BY_EMR_ID
+        .get(world, &index)?
+        .ok_or(EmrError::UnknownEmr)?;
+    load(world, organization, &patient_id)
+}
 
 /// A record with all its notes, however many pages they are.
 fn load(world: &impl World, organization: &str, patient_id: &str) -> Result<Emr> {

@@ -6,6 +6,9 @@ pub enum EmrError {
     /// A patient asked for somebody else's record.
     #[error("Patients may read their own record only.")]
     NotYourRecord,
+    /// Something else than the contract that may ask did.
+    #[error("Only the contract \"sharing\" of this channel may ask for this.")]
+    NotSharing,
     /// The patient has no record in the caller's organisation.
     #[error("This patient has no medical record in your organisation.")]
     UnknownPatient,
@@ -24,7 +27,7 @@ impl From<EmrError> for cordon_sdk::Error {
     fn from(error: EmrError) -> Self {
         let text = error.to_string();
         match error {
-            EmrError::NotYourRecord => Self::Forbidden(text),
+            EmrError::NotYourRecord | EmrError::NotSharing => Self::Forbidden(text),
             EmrError::UnknownPatient | EmrError::UnknownEmr => Self::NotFound(text),
             EmrError::AlreadyRegistered => Self::Conflict(text),
             EmrError::Sdk(error) => error,

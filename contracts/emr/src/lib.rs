@@ -10,7 +10,7 @@ pub mod keys;
 use cordon_sdk::Host;
 use cordon_sdk::wit::types::Error;
 
-use generated::exports::cordon::emr::{health_center, patient, physician};
+use generated::exports::cordon::emr::{health_center, patient, physician, records};
 
 /// The component: every exported function runs its rule on the host's world.
 struct Component;
@@ -74,6 +74,12 @@ impl patient::Guest for Component {
 
     fn get_medical_visits_count() -> Result<u32, Error> {
         answer(domain::medical_visits_count(&Host), |count| count)
+    }
+}
+
+impl records::Guest for Component {
+    fn read_emr(emr_id: String) -> Result<health_center::Emr, Error> {
+        answer(domain::emr_for_contract(&Host, &emr_id), Into::into)
     }
 }
 

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn person(organization: &str, name: &str, role: &str) -> Caller {
-    caller(organization, name, &[(ROLE_ATTRIBUTE, role)])
+fn person(organization: &str, name: &str) -> Caller {
+    caller(organization, name, &[])
 }
 
 fn invalid(text: String) -> EmrError {
@@ -15,15 +15,15 @@ fn invalid(text: String) -> EmrError {
 }
 
 fn clerk() -> Caller {
-    person("HospitalMSP", "clara", "healthcenter")
+    person("HospitalMSP", "clara")
 }
 
 fn doctor() -> Caller {
-    person("HospitalMSP", "drew", "physician")
+    person("HospitalMSP", "drew")
 }
 
 fn alice() -> Caller {
-    person("HospitalMSP", "alice", "patient")
+    person("HospitalMSP", "alice")
 }
 
 fn new_emr(patient_id: &str) -> NewEmr {
@@ -347,59 +347,71 @@ fn the_largest_texts_that_are_accepted_can_be_stored() {
     assert!(run(&mut world, doctor(), |tx| add_emr_note(tx, note)).is_ok());
 }
 
-/// Goal: each function serves one role. Method: every function in every wrong role, and without any.
+/// Goal: nobody is matched with nobody. Method: every function, called by a certificate without a name.
 #[test]
-fn a_wrong_role_is_forbidden_whether_or_not_the_record_exists() {
+fn a_certificate_that_names_nobody_is_forbidden_everywhere() {
     type Call = fn(&mut TestTransaction<'_>, &str) -> Option<EmrError>;
-    let functions: [(&str, Call); 8] = [
-        ("healthcenter", |tx, id| create_emr(tx, new_emr(id)).err()),
-        ("healthcenter", |tx, id| {
-            check_is_patient_registered(tx, id).err()
-        }),
-        ("physician", |tx, id| read_emr(tx, id).err()),
-        ("physician", |tx, id| emr_for_physician(tx, id).err()),
-        ("physician", |tx, id| add_emr_note(tx, new_note(id)).err()),
-        ("patient", |tx, _| own_emr(tx).err()),
-        ("patient", |tx, id| emr_for_patient(tx, id).err()),
-        ("patient", |tx, _| medical_visits_count(tx).err()),
+    let functions: [Call; 9] = [
+        |tx, id| create_emr(tx, new_emr(id)).err(),
+        |tx, id| check_is_patient_registered(tx, id).err(),
+        |tx, id| read_emr(tx, id).err(),
+        |tx, id| emr_for_physician(tx, id).err(),
+        |tx, id| add_emr_note(tx, new_note(id)).err(),
+        |tx, _| own_emr(tx).err(),
+        |tx, id| emr_for_patient(tx, id).err(),
+        |tx, _| medical_visits_count(tx).err(),
+        |tx, id| emr_for_contract(tx, id).err(),
     ];
     let (mut world, emr_id) = hospital();
-    for (role, function) in functions {
-        let wrong = ["healthcenter", "physician", "patient", "", "Physician"];
-        let callers = wrong.iter().filter(|wrong| **wrong != role);
-        let mut callers: Vec<_> = callers
-            .map(|wrong| person("HospitalMSP", "alice", wrong))
-            .collect();
-        callers.push(caller("HospitalMSP", "alice", &[]));
-        callers.push(caller("HospitalMSP", "alice", &[("role", role)]));
-        for who in callers {
-            for id in ["alice", "nobody", &emr_id] {
-                let answer = run(&mut world, who.clone(), |tx| match function(tx, id) {
-                    Some(error) => Err(error),
-                    None => Ok(()),
-                });
-                let text =
-                    format!("Only a caller whose certificate has userRole \"{role}\" may do this.");
-                assert_eq!(refusal(answer), Error::Forbidden(text));
-            }
+    world.set_calling_contract(Some("sharing"));
+    for function in functions {
+        for id in ["alice", "nobody", &emr_id] {
+            let answer = run(&mut world, person("HospitalMSP", ""), |tx| {
+                function(tx, id).map_or(Ok(()), Err)
+            });
+            let text = "Your certificate does not say who you are: it has no enrollment id.";
+            assert_eq!(refusal(answer), Error::Forbidden(text.to_owned()));
         }
     }
 }
 
 #[test]
-fn a_certificate_that_names_nobody_is_forbidden() {
-    let (mut world, _) = hospital();
-    let nobody = person("HospitalMSP", "", "patient");
-    assert!(matches!(
-        refusal(run(&mut world, nobody, |tx| own_emr(tx))),
-        Error::Forbidden(_)
-    ));
+fn other_contracts_read_through_sharing_only() {
+    let (mut world, emr_id) = hospital();
+    add_note(&mut world, "cardiology");
+    for calling in [None, Some("cards"), Some("emr"), Some("Sharing"), Some("")] {
+        world.set_calling_contract(calling);
+        for id in [emr_id.as_str(), "unknown"] {
+            let answer = run(&mut world, clerk(), |tx| emr_for_contract(tx, id));
+            let text = "Only the contract \"sharing\" of this channel may ask for this.";
+            assert_eq!(refusal(answer), Error::Forbidden(text.to_owned()));
+        }
+    }
+    world.set_calling_contract(Some("sharing"));
+    let emr = run(&mut world, clerk(), |tx| emr_for_contract(tx, &emr_id))
+        .ok()
+        .unwrap();
+    assert_eq!(emr.record.patient_id, "alice");
+    assert_eq!(areas(&emr), ["cardiology"]);
+    // The caller's organisation bounds what is read, through a contract as directly.
+    for (who, id) in [
+        (person("ClinicMSP", "clara"), emr_id.as_str()),
+        (clerk(), "alice"),
+    ] {
+        let answer = run(&mut world, who, |tx| emr_for_contract(tx, id));
+        assert_eq!(answer.err(), Some(EmrError::UnknownEmr));
+    }
+    let blank = run(&mut world, clerk(), |tx| emr_for_contract(tx, " "));
+    assert_eq!(
+        blank.err(),
+        Some(invalid("emrId must not be empty.".to_owned()))
+    );
 }
 
 #[test]
 fn unknown_patients_and_records_are_not_found() {
     let (mut world, _) = hospital();
-    let bob = || person("HospitalMSP", "bob", "patient");
+    let bob = || person("HospitalMSP", "bob");
     let unknown = Some(EmrError::UnknownPatient);
     let read = run(&mut world, doctor(), |tx| read_emr(tx, "alice"));
     assert!(matches!(refusal(read), Error::NotFound(_)));
@@ -423,7 +435,7 @@ fn unknown_patients_and_records_are_not_found() {
 #[test]
 fn a_patient_reads_nobody_elses_record_and_is_not_told_whether_it_exists() {
     let (mut world, _) = hospital();
-    let bob = || person("HospitalMSP", "bob", "patient");
+    let bob = || person("HospitalMSP", "bob");
     let existing = run(&mut world, bob(), |tx| emr_for_patient(tx, "alice"));
     let absent = run(&mut world, bob(), |tx| emr_for_patient(tx, "nobody"));
     let text = "Patients may read their own record only.".to_owned();
@@ -435,27 +447,23 @@ fn a_patient_reads_nobody_elses_record_and_is_not_told_whether_it_exists() {
 fn organisations_do_not_meet() {
     let (mut world, emr_id) = hospital();
     add_note(&mut world, "hospital");
-    let clinic = |role: &str| person("ClinicMSP", "alice", role);
-    let read = run(&mut world, clinic("physician"), |tx| read_emr(tx, &emr_id));
+    let clinic = || person("ClinicMSP", "alice");
+    let read = run(&mut world, clinic(), |tx| read_emr(tx, &emr_id));
     assert_eq!(read.err(), Some(EmrError::UnknownEmr));
-    let note = run(&mut world, clinic("physician"), |tx| {
+    let note = run(&mut world, clinic(), |tx| {
         add_emr_note(tx, new_note("alice"))
     });
     assert_eq!(note.err(), Some(EmrError::UnknownPatient));
-    let own = run(&mut world, clinic("patient"), |tx| own_emr(tx));
+    let own = run(&mut world, clinic(), |tx| own_emr(tx));
     assert_eq!(own.err(), Some(EmrError::UnknownPatient));
-    let registered = run(&mut world, clinic("healthcenter"), |tx| {
+    let registered = run(&mut world, clinic(), |tx| {
         check_is_patient_registered(tx, "alice")
     });
     assert_eq!(registered, Ok(false));
 
-    let other = run(&mut world, clinic("healthcenter"), |tx| {
-        create_emr(tx, new_emr("alice"))
-    });
+    let other = run(&mut world, clinic(), |tx| create_emr(tx, new_emr("alice")));
     assert!(other.ok().unwrap().record.emr_id != emr_id);
-    let own = run(&mut world, clinic("patient"), |tx| own_emr(tx))
-        .ok()
-        .unwrap();
+    let own = run(&mut world, clinic(), |tx| own_emr(tx)).ok().unwrap();
     assert_eq!(own.record.organization, "ClinicMSP");
     assert!(own.notes.is_empty());
     let own = run(&mut world, alice(), |tx| own_emr(tx)).ok().unwrap();
