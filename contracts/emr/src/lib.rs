@@ -78,7 +78,7 @@ impl patient::Guest for Component {
 }
 
 impl records::Guest for Component {
-    fn read_emr(emr_id: String) -> Result<health_center::Emr, Error> {
+    fn get_emr(emr_id: String) -> Result<health_center::Emr, Error> {
         answer(domain::emr_for_contract(&Host, &emr_id), Into::into)
     }
 }

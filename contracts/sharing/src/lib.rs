@@ -25,7 +25,7 @@ struct EmrContract;
 
 impl domain::Records for EmrContract {
     fn read_emr(&self, emr_id: &str) -> cordon_sdk::Result<snapshot::Emr> {
-        Ok(records::read_emr(emr_id)?.into())
+        Ok(records::get_emr(emr_id)?.into())
     }
 }
 
