@@ -15,6 +15,7 @@ use cordon_types::{ChannelId, ContractId};
 use cordon_validate::{ChannelRules, ContractRules};
 use tokio::sync::watch;
 
+use crate::access::{ChannelAccess, ContractAccess};
 use crate::commits::Commits;
 use crate::config::ChannelConfig;
 use crate::error::ChannelError;
@@ -74,6 +75,7 @@ pub struct Channel {
     pub(crate) commits: Commits,
     pub(crate) stopped: watch::Sender<Option<String>>,
     contracts: BTreeMap<ContractId, Installed>,
+    access: Arc<ChannelAccess>,
 }
 
 impl Channel {
@@ -108,8 +110,11 @@ impl Channel {
         let rules = config.rules()?;
         config.limits()?;
         let contracts = install(&config, components)?;
+        let id = config.id()?;
+        let access = Arc::new(ChannelAccess::new(&id, &config, &contracts)?);
         let channel = Self {
-            id: config.id()?,
+            id,
+            access,
             membership: Membership::with_signature_cache(msps, signatures),
             rules,
             commits: Commits::new(ledger.height()),
@@ -155,6 +160,15 @@ impl Channel {
     /// The contract of that name, if it is deployed.
     pub fn contract(&self, name: &str) -> Option<&Installed> {
         self.contracts.get(&name.parse::<ContractId>().ok()?)
+    }
+
+    /// What the caller with this serialized identity may do with a contract.
+    pub fn access(&self, contract: &ContractId, creator: Bytes) -> ContractAccess {
+        ContractAccess {
+            access: Arc::clone(&self.access),
+            contract: contract.clone(),
+            creator,
+        }
     }
 
     /// The contracts whose state a call of `contract` may write: itself, and those that it can call.

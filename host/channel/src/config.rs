@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use cordon_identity::{IdentityError, MspConfig};
 use cordon_order::{BatchLimits, Position};
-use cordon_policy::{EndorsementPolicy, PolicyError};
+use cordon_policy::{AccessPolicyFile, EndorsementPolicy, PolicyError};
 use cordon_types::{ChannelId, ContractId, IdError, MspId, ValidationCode};
 use cordon_validate::{ChannelRules, ContractRules, commit_hash};
 use cordon_wire::proposal::CONFIG;
@@ -27,6 +27,8 @@ pub struct ChannelConfig {
     pub organizations: Vec<MspConfig>,
     /// Contracts deployed.
     pub contracts: Vec<ContractConfig>,
+    /// Who may call what.
+    pub access_policies: Vec<AccessPolicyFile>,
     /// When a block is full.
     pub batch: BatchConfig,
 }
@@ -323,6 +325,10 @@ mod tests {
                 version: "1.0.0".to_owned(),
                 sha256: "00".repeat(32),
                 endorsement_policy: "AND('HospitalMSP.peer')".to_owned(),
+            }],
+            access_policies: vec![AccessPolicyFile {
+                contract: "emr".to_owned(),
+                text: "permit (principal, action, resource);".to_owned(),
             }],
             batch: BatchConfig::default(),
         }

@@ -3,6 +3,7 @@
 use cordon_execute::{InstallError, LinkError};
 use cordon_ledger::LedgerError;
 use cordon_order::OrderError;
+use cordon_policy::AccessPolicyError;
 use cordon_types::ContractId;
 
 use crate::config::ConfigError;
@@ -50,6 +51,9 @@ pub enum ChannelError {
     /// The contracts of the channel do not fit each other.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// The access policies of the channel.
+    #[error("access policies: {0}")]
+    AccessPolicies(#[from] AccessPolicyError),
     /// A mistake of this host.
     #[error("{0}")]
     Internal(String),

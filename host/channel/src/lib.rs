@@ -5,6 +5,7 @@
 //! - [`ChainVerifier`]: the same rules again, for an auditor with nothing but blocks.
 //! - [`Channel`]: everything the services of a host ask of a channel.
 
+mod access;
 mod channel;
 mod commits;
 mod committer;
@@ -13,6 +14,7 @@ mod error;
 mod verifier;
 mod verify;
 
+pub use access::ContractAccess;
 pub use channel::{Channel, ComponentStore, STATE_CACHE_BYTES};
 pub use commits::{Commits, Committed, Waiting};
 pub use config::{BatchConfig, ChannelConfig, ConfigError, ContractConfig, genesis_block};

@@ -91,6 +91,7 @@ impl OrganizationDir {
             let mut user = user.clone();
             for (attribute, value) in [
                 ("hf.EnrollmentID", user.name.clone()),
+                ("uid", user.name.clone()),
                 ("hf.Type", user.role.clone()),
             ] {
                 user.attributes.entry(attribute.to_owned()).or_insert(value);

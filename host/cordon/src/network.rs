@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use cordon_channel::{BatchConfig, ContractConfig};
+use cordon_policy::AccessPolicyFile;
 use cordon_types::{ChannelId, MspId};
 use serde::Deserialize;
 
@@ -57,6 +58,43 @@ pub(crate) struct ChannelEntry {
     #[serde(default)]
     pub(crate) batch: BatchConfig,
     pub(crate) contracts: Vec<ContractEntry>,
+    /// Folder with the access policies, `<contract>.cedar`, relative to the network file; by default
+    /// it has the channel's name.
+    #[serde(default)]
+    pub(crate) access_policies: Option<PathBuf>,
+}
+
+impl ChannelEntry {
+    /// The files with the access policies, in the order of their names.
+    pub(crate) fn read_access_policies(&self) -> Result<Vec<AccessPolicyFile>> {
+        let dir = self.access_policies.as_deref().unwrap_or(Path::new(""));
+        let entries = std::fs::read_dir(dir).with_context(|| {
+            format!(
+                "cannot read the access policies of channel {} in {}: without them nobody may call anything",
+                self.name,
+                dir.display()
+            )
+        })?;
+        let mut paths = entries
+            .map(|entry| Ok(entry?.path()))
+            .collect::<Result<Vec<_>>>()?;
+        paths.retain(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "cedar")
+        });
+        paths.sort();
+        paths
+            .iter()
+            .map(|path| {
+                let contract = path.file_stem().and_then(|stem| stem.to_str());
+                Ok(AccessPolicyFile {
+                    contract: contract.unwrap_or_default().to_owned(),
+                    text: std::fs::read_to_string(path)
+                        .with_context(|| format!("cannot read {}", path.display()))?,
+                })
+            })
+            .collect()
+    }
 }
 
 /// A contract on a channel.
@@ -90,12 +128,13 @@ impl Network {
         let mut network: Self = toml::from_str(&text)
             .with_context(|| format!("{} is not a network file", path.display()))?;
         let base = path.parent().unwrap_or(Path::new("."));
-        for contract in network
-            .channels
-            .iter_mut()
-            .flat_map(|channel| &mut channel.contracts)
-        {
-            contract.component = base.join(&contract.component);
+        for channel in &mut network.channels {
+            let name = PathBuf::from(&channel.name);
+            let folder = channel.access_policies.take().unwrap_or(name);
+            channel.access_policies = Some(base.join(folder));
+            for contract in &mut channel.contracts {
+                contract.component = base.join(&contract.component);
+            }
         }
         network
             .check()

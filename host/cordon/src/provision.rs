@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use cordon_channel::{ChannelConfig, genesis_block};
-use cordon_execute::{Profile, Runtime};
+use cordon_execute::{Contract, Profile, Runtime};
+use cordon_policy::{AccessPolicies, AccessPolicyFile};
+use cordon_types::ContractId;
 use serde::{Deserialize, Serialize};
 
 use crate::host::{ChannelSection, HostConfig, OrderingSection, PeerSection};
@@ -132,10 +135,11 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
             components.push((sha256, bytes));
             compiled.insert(contract.name.parse()?, code);
         }
-        runtime
+        let linked = runtime
             .link(compiled)
             .with_context(|| format!("channel {}", channel.name))?;
-        channels.push((channel, contracts, components));
+        let access_policies = check_access_policies(channel, &linked)?;
+        channels.push((channel, contracts, components, access_policies));
     }
     for organization in &network.organizations {
         let folder = OrganizationDir::new(dir, &organization.name);
@@ -147,7 +151,7 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
         }
         folder.create(organization)?;
     }
-    for (channel, contracts, components) in channels {
+    for (channel, contracts, components, access_policies) in channels {
         let mut organizations = Vec::new();
         for name in &channel.organizations {
             let organization = network
@@ -168,6 +172,7 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
             channel: channel.name.clone(),
             organizations,
             contracts,
+            access_policies,
             batch: channel.batch.clone(),
         };
         // With each member's host, and nowhere else: others are not to know that there is a channel.
@@ -181,6 +186,27 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Reads the access policies of a channel and holds them to its contracts.
+fn check_access_policies(
+    channel: &ChannelEntry,
+    contracts: &BTreeMap<ContractId, Arc<Contract>>,
+) -> Result<Vec<AccessPolicyFile>> {
+    let files = channel.read_access_policies()?;
+    let names = |contract: &Arc<Contract>| {
+        let functions = contract.functions().iter();
+        functions.map(|function| function.name.clone()).collect()
+    };
+    let functions = contracts
+        .iter()
+        .map(|(id, contract)| (id.clone(), names(contract)))
+        .collect();
+    AccessPolicies::new(&channel.name.parse()?, &files, &functions).with_context(|| {
+        let folder = channel.access_policies.as_deref().unwrap_or(Path::new(""));
+        format!("access policies in {}", folder.display())
+    })?;
+    Ok(files)
 }
 
 fn host_dir(dir: &Path, organization: &str) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cordon_execute::{Call, Contract, HostError, Ledgers, Outcome};
+use cordon_execute::{Access, Call, Contract, HostError, Ledgers, Outcome};
 use cordon_identity::{IdentityError, Signer};
 use cordon_types::{ChannelId, ContractId, Snapshot, status};
 use cordon_wire::proposal::Proposal;
@@ -40,7 +40,7 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// Runs `proposal` on `snapshot`; the contract can ask `ledgers`.
+    /// Runs `proposal` on `snapshot`, if `access` permits the call; the contract can ask `ledgers`.
     ///
     /// # Errors
     /// [`HostError`] when this host cannot execute.
@@ -51,8 +51,16 @@ impl Execution {
         installed: &Installed,
         snapshot: Box<dyn Snapshot>,
         ledgers: Arc<dyn Ledgers>,
+        access: &dyn Access,
     ) -> Result<Self, HostError> {
         let height = snapshot.height();
+        if let Some(text) = denial(proposal, checked, installed, access) {
+            return Ok(Self {
+                outcome: Outcome::refused(status::FORBIDDEN, text),
+                payload: bytes::Bytes::new(),
+                height,
+            });
+        }
         let outcome = installed.code.call(Call {
             channel: channel.clone(),
             tx_id: checked.tx_id,
@@ -87,6 +95,19 @@ impl Execution {
     pub fn response(&self) -> protos::Response {
         to_proto(&self.outcome)
     }
+}
+
+/// Why the caller may not call the function. A name that means none is the contract's to refuse.
+fn denial(
+    proposal: &Proposal,
+    checked: &CheckedProposal,
+    installed: &Installed,
+    access: &dyn Access,
+) -> Option<String> {
+    let name = std::str::from_utf8(proposal.args.first()?).ok()?;
+    let function = installed.code.function(name).ok()?;
+    let caller = checked.identity.caller();
+    access.authorize(caller, &function.name).err()
 }
 
 fn to_proto(outcome: &Outcome) -> protos::Response {

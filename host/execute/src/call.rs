@@ -52,6 +52,26 @@ pub struct Outcome {
     pub fuel: u64,
 }
 
+impl Outcome {
+    /// A call that is refused before anything runs.
+    pub fn refused(status: i32, message: String) -> Self {
+        Self::without_effect(status, message, 0)
+    }
+
+    fn without_effect(status: i32, message: String, fuel: u64) -> Self {
+        Self {
+            response: Response {
+                status,
+                message,
+                payload: Bytes::new(),
+            },
+            rw_set: ReadWriteSet::default(),
+            events: Vec::new(),
+            fuel,
+        }
+    }
+}
+
 /// Steps of a call, in order, as an observer of [`Contract::call_observed`] is told of their end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -108,20 +128,10 @@ impl Contract {
         call: Call<'_>,
         observe: impl FnMut(Phase),
     ) -> Result<Outcome, HostError> {
-        let refused = |status, message, fuel| Outcome {
-            response: Response {
-                status,
-                message,
-                payload: Bytes::new(),
-            },
-            rw_set: ReadWriteSet::default(),
-            events: Vec::new(),
-            fuel,
-        };
         match self.run(call, observe) {
             Ok(outcome) => Ok(outcome),
-            Err(Stop::Refused(status, message)) => Ok(refused(status, message, 0)),
-            Err(Stop::Fault(fault)) => Ok(refused(
+            Err(Stop::Refused(status, message)) => Ok(Outcome::refused(status, message)),
+            Err(Stop::Fault(fault)) => Ok(Outcome::without_effect(
                 status::FAULT,
                 fault.to_string(),
                 self.profile.fuel_max,
@@ -167,16 +177,7 @@ impl Contract {
             Ok(payload) => payload,
             Err((status, message)) => {
                 observe(Phase::Result);
-                return Ok(Outcome {
-                    response: Response {
-                        status,
-                        message,
-                        payload: Bytes::new(),
-                    },
-                    rw_set: ReadWriteSet::default(),
-                    events: Vec::new(),
-                    fuel,
-                });
+                return Ok(Outcome::without_effect(status, message, fuel));
             }
         };
         if payload.len() > self.profile.result_bytes_max {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cordon_channel::Channel;
-use cordon_execute::{Access, HostError, Ledgers, OpenedLedger};
+use cordon_execute::{HostError, Ledgers, OpenedLedger};
 use cordon_types::{Caller, ChannelId, StateError};
 use tokio::runtime::Handle;
 
@@ -78,15 +78,7 @@ impl Ledgers for CallerLedgers {
             channel: channel.id().clone(),
             contract: Arc::clone(&installed.code),
             snapshot: Box::new(channel.ledger().snapshot_beside()),
-            access: Box::new(Everyone),
+            access: Box::new(channel.access(installed.id(), self.creator.clone())),
         }))
-    }
-}
-
-struct Everyone;
-
-impl Access for Everyone {
-    fn authorize(&self, _: &Caller, _: &str) -> Result<(), String> {
-        Ok(())
     }
 }

@@ -29,6 +29,8 @@ impl Host {
             accepted.checked.timestamp.0,
             accepted.others.clone(),
         ));
+        let creator = accepted.proposal.header.creator.clone();
+        let access = accepted.channel.access(accepted.installed.id(), creator);
         let run = move || {
             let _permit = permit;
             let snapshot = Box::new(accepted.channel.ledger().snapshot());
@@ -39,6 +41,7 @@ impl Host {
                 &accepted.installed,
                 snapshot,
                 ledgers,
+                &access,
             )
         };
         match tokio::task::spawn_blocking(run).await {

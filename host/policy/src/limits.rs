@@ -1,4 +1,4 @@
-//! What bounds an endorsement policy and the work it causes.
+//! What bounds endorsement and access policies, and the work they cause.
 
 /// Gates inside gates. Parsing, encoding and evaluation recurse once per level, so this bounds the
 /// stack; what people write has two or three.
@@ -26,3 +26,25 @@ pub(crate) const PLAN_WORK_MAX: usize = 20_000_000;
 // Text that keeps the limit on principals is never refused for its length alone: 64 bytes of MSP
 // id, the longest role, quotes and separator.
 const _: () = assert!(TEXT_BYTES_MAX >= PRINCIPALS_MAX * (64 + ".orderer".len() + 4));
+
+/// Bytes of one access policy file: a thousand lines.
+pub const ACCESS_TEXT_BYTES_MAX: usize = 64 * 1024;
+
+/// Access policies in one file. Each is evaluated for each transaction.
+pub const ACCESS_POLICIES_MAX: usize = 256;
+
+/// Brackets inside brackets, and `if`s, in one access policy. Cedar's parser takes about 10 KiB of
+/// stack for each and has no bound of its own: 200 overflow the 2 MiB of a runtime's thread, and an
+/// overflow ends the process. What people write has four.
+pub const ACCESS_NESTING_MAX: usize = 20;
+
+/// Operators that make an expression deeper without a bracket (`&&`, `+`, `.` and so on), in one
+/// access policy. Cedar's validator passes, without a word, what is too deep for the stack that is
+/// left to it. A condition on an attribute has three.
+pub const ACCESS_LINKS_MAX: usize = 256;
+
+/// Bytes of an access policy's `@id`, which clients are told.
+pub const ACCESS_ID_BYTES_MAX: usize = 64;
+
+/// Access policies that a denial names at most.
+pub(crate) const ACCESS_NAMED_MAX: usize = 8;
