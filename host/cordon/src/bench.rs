@@ -65,7 +65,7 @@ pub(crate) async fn bench(args: &BenchArgs, output: &Output) -> Result<()> {
     output.note(&format!("  {crypto}"));
 
     let scratch = Scratch::new("bench")?;
-    let servers = Servers::start(&args.network, &scratch)?;
+    let servers = Servers::start(&args.network, CHANNEL, &scratch)?;
     let client = store::client(scratch.path(), "hospital", "hc1", CHANNEL)?;
     let time = Duration::from_secs(args.seconds);
     // Caches are filled and connections made before anything is measured.

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use cordon_channel::ChainVerifier;
 use cordon_client::{Call, Client};
-use cordon_types::ValidationCode;
+use cordon_types::{TxId, ValidationCode};
 use cordon_wire::block::CommittedBlock;
 use cordon_wire::proto::common::BlockchainInfo;
 use cordon_wire::transaction::{Envelope, Transaction};
@@ -159,6 +159,25 @@ pub(crate) async fn block(
     Ok(CommittedBlock::parse(&bytes)?)
 }
 
+/// The organisations whose hosts endorsed a committed transaction, as its block says.
+pub(crate) async fn endorsers(client: &Client, channel: &str, id: TxId) -> Result<Vec<String>> {
+    let call = Call::new("qscc", "GetBlockByTxID", &[channel, &id.to_string()]);
+    let block = CommittedBlock::parse(&client.evaluate(&call).await?)?;
+    let found = block.data.iter().find_map(|envelope| {
+        let transaction = Transaction::parse(Envelope::parse(envelope).ok()?).ok()?;
+        (transaction.tx_id == id).then_some(transaction)
+    });
+    let transaction = found.with_context(|| format!("the block does not hold {id}"))?;
+    let endorsements = transaction.endorsements.iter();
+    Ok(endorsements.map(|e| organization(&e.endorser)).collect())
+}
+
+fn organization(identity: &bytes::Bytes) -> String {
+    decode::<cordon_wire::proto::msp::SerializedIdentity>(identity, "identity")
+        .map(|identity| identity.mspid)
+        .unwrap_or_default()
+}
+
 fn describe_block(block: &CommittedBlock) -> (String, Value) {
     let mut text = format!(
         "block {}\nhash          {}\nprevious      {}\nstate digest  {}",
@@ -218,11 +237,6 @@ fn describe_transaction(
         .args
         .first()
         .map(|f| String::from_utf8_lossy(f).into_owned());
-    let organization = |identity: &bytes::Bytes| -> String {
-        decode::<cordon_wire::proto::msp::SerializedIdentity>(identity, "identity")
-            .map(|identity| identity.mspid)
-            .unwrap_or_default()
-    };
     let creator = organization(&transaction.header.creator);
     let name = common_name(&transaction.header.creator).unwrap_or_default();
     let endorsers: Vec<String> = transaction

@@ -19,8 +19,17 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    pub(super) fn start(network_file: &Path, scratch: &Scratch) -> Result<Self> {
+    /// The members of `channel`, and that channel alone.
+    pub(super) fn start(network_file: &Path, channel: &str, scratch: &Scratch) -> Result<Self> {
         let (mut network, text) = Network::read(network_file)?;
+        network.channels.retain(|known| known.name == channel);
+        let members: Vec<String> = network
+            .channels
+            .iter()
+            .flat_map(|channel| channel.organizations.clone())
+            .collect();
+        let organizations = &mut network.organizations;
+        organizations.retain(|organization| members.contains(&organization.name));
         network.move_ports(free_ports(network.organizations.len())?)?;
         let provisioned = provision(&network, &text, scratch.path())?;
         let binary = std::env::current_exe()?;
