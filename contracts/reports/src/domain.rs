@@ -5,9 +5,10 @@
 //! business; what is checked here is whose application it is. Rules know nothing of WIT, and errors
 //! name fields as clients write them.
 //!
-//! No function but [`approve_report`] ever puts text of a report into the state, and [`settle`] takes
-//! it out again whenever the report is no longer approved. Source: the NIX network of parents,
-//! hospital and school.
+//! No rule but [`approve_report`] ever puts text of a report into the state, and [`settle`] takes it
+//! out again whenever the report is no longer approved. No rule but [`approved_report`] answers text,
+//! not even those that only read: any call can be submitted, and its answer then stands in a block
+//! that the school's host keeps. Source: the NIX network of parents, hospital and school.
 
 use cordon_sdk::{Block, Timestamp, World, check_id, check_text, optional_text};
 use serde::{Deserialize, Serialize};
@@ -110,28 +111,13 @@ pub struct CreatedReport {
     pub report: Report,
 }
 
-/// A form that may be shown, and the bytes that it was read from.
+/// The form of an approved report, and the bytes that it was read from.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ReportText {
     /// Its fields.
     pub form: Form,
     /// Its bytes, which are JSON.
     pub bytes: String,
-}
-
-/// What a parent looks at before deciding.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Review {
-    /// The child and the school.
-    pub place: Place,
-    /// Ready or approved.
-    pub status: ReportStatus,
-    /// The form as it is now.
-    pub text: ReportText,
-    /// Whether the report was made of the same.
-    pub unchanged: bool,
-    /// The report.
-    pub report: Report,
 }
 
 /// A report that the caller's school may read.
@@ -244,36 +230,15 @@ pub fn applications_of_parent(world: &impl World) -> Result<Vec<Application>> {
     load_all(world, places)
 }
 
-/// The form as it is now, and whether the report was made of it.
-///
-/// # Errors
-/// [`ReportsError`]: an unusable id, a caller without a name, an application that the caller has not
-/// made, no report, or what channel `cards` refuses with.
-pub fn review_report(world: &impl World, place: &Place) -> Result<Review> {
-    let application = own(world, place)?;
-    let status = application.status.require_made_report()?;
-    let report = made_report(&application).clone();
-    let given = form::ask(world, &place.child_id)?;
-    Ok(Review {
-        place: application.place,
-        status,
-        unchanged: given.digest == report.digest,
-        text: ReportText {
-            form: given.form,
-            bytes: given.text,
-        },
-        report,
-    })
-}
-
 /// Approves a report for its school, and emits `ReportApproved`. The only rule that stores text.
 ///
-/// `reviewed` is the digest that the parent has seen, in hex digits, if the parent says it.
+/// `reviewed` is the digest of the form that the parent has read on channel `cards`, in hex digits, if
+/// the parent says it.
 ///
 /// # Errors
 /// [`ReportsError`]: an unusable id, a caller without a name, an application that the caller has not
-/// made, a report that is not ready, or is another one than reviewed, or was made of another form than
-/// the card gives now, or what channel `cards` refuses with.
+/// made, a report that is not ready, or was made of another form than the card gives now, or of another
+/// one than reviewed, or what channel `cards` refuses with.
 pub fn approve_report(
     world: &mut impl World,
     place: &Place,
@@ -282,12 +247,13 @@ pub fn approve_report(
     let application = own(world, place)?;
     let status = next(Some(application.status), Move::ApproveReport)?;
     let digest = made_report(&application).digest;
-    if reviewed.is_some_and(|reviewed| reviewed != form::hex(&digest)) {
-        return Err(ReportsError::NotReviewed);
-    }
+    // The card first: who reviews a card that has changed has reviewed nothing wrong.
     let given = form::ask(world, &place.child_id)?;
     if given.digest != digest {
         return Err(ReportsError::CardChanged);
+    }
+    if reviewed.is_some_and(|reviewed| reviewed != form::hex(&digest)) {
+        return Err(ReportsError::NotReviewed);
     }
     TEXTS.put(world, &keys::place(place), &given.text)?;
     settle(world, application, status, Move::ApproveReport)

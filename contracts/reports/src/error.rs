@@ -31,8 +31,11 @@ pub enum ReportsError {
          it can be approved."
     )]
     CardChanged,
-    /// The parent reviewed another report than the current one.
-    #[error("This is not the report that you reviewed: it was made anew since. Review it again.")]
+    /// The parent reviewed another form than that of the current report.
+    #[error(
+        "This is not the report that you reviewed: the digest is not that of the card's report form. \
+         Review the form again."
+    )]
     NotReviewed,
     /// Channel `cards` gave something that is no report form.
     #[error("The card's report form is not in a form that this contract can read.")]

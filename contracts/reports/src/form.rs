@@ -46,9 +46,7 @@ pub struct Form {
 /// A form as the card gave it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GivenForm {
-    /// Its fields.
-    pub form: Form,
-    /// Its bytes, which are JSON.
+    /// Its bytes, which are JSON of a [`Form`].
     pub text: String,
     /// Their hash.
     pub digest: Digest,
@@ -89,7 +87,6 @@ pub fn ask(world: &impl World, child_id: &str) -> Result<GivenForm> {
     }
     Ok(GivenForm {
         digest: digest(&text),
-        form,
         text,
         origin: answer.origin.ok_or(ReportsError::UnreadableForm)?,
     })

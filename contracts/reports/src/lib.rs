@@ -37,15 +37,6 @@ impl parent::Guest for Component {
         all(domain::applications_of_parent(&Host))
     }
 
-    fn review_report(
-        child_id: String,
-        school_org: String,
-        school: String,
-    ) -> Result<parent::Review, Error> {
-        let place = place(child_id, school_org, school);
-        answer(domain::review_report(&Host, &place))
-    }
-
     fn approve_report(
         child_id: String,
         school_org: String,

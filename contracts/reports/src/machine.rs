@@ -78,18 +78,6 @@ impl Status {
         matches!(self, Self::Declined | Self::Withdrawn)
     }
 
-    /// Goes on only when there is a report that the pediatrician has made and the parent has not
-    /// refused.
-    ///
-    /// # Errors
-    /// [`Refused`] with the present status otherwise.
-    pub fn require_made_report(self) -> Result<ReportStatus, Refused> {
-        match self.report() {
-            Some(report) if report.is_made() => Ok(report),
-            _ => Err(Refused(self.report_sentence())),
-        }
-    }
-
     fn sentence(self) -> &'static str {
         match self {
             Self::Applied => "the application waits for the school's decision",
@@ -261,24 +249,5 @@ mod tests {
     fn every_move_has_an_event_of_its_own() {
         let names: std::collections::BTreeSet<_> = MOVES.map(Move::event).into();
         assert_eq!(names.len(), MOVES.len());
-    }
-
-    #[test]
-    fn only_a_report_that_is_ready_or_approved_counts_as_made() {
-        use ReportStatus::{Approved, Declined, Ready, Requested, Withdrawn};
-        for report in [Ready, Approved] {
-            let status = Status::Accepted(Some(report));
-            assert_eq!(status.require_made_report(), Ok(report));
-        }
-        let without = [Some(Requested), Some(Declined), Some(Withdrawn), None];
-        let without = without.map(Status::Accepted);
-        for status in
-            without
-                .into_iter()
-                .chain([Status::Applied, Status::Declined, Status::Withdrawn])
-        {
-            let refused = status.require_made_report();
-            assert_eq!(refused, Err(Refused(status.report_sentence())));
-        }
     }
 }

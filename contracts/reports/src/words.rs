@@ -98,7 +98,7 @@ impl From<domain::Origin> for parent::Origin {
     }
 }
 
-impl From<domain::ReportText> for parent::ReportText {
+impl From<domain::ReportText> for registrar::ReportText {
     fn from(text: domain::ReportText) -> Self {
         let domain::ReportText { form, bytes } = text;
         Self {
@@ -110,22 +110,6 @@ impl From<domain::ReportText> for parent::ReportText {
             pediatrician: form.pediatrician,
             salt: form.salt,
             form: bytes,
-        }
-    }
-}
-
-impl From<domain::Review> for parent::Review {
-    fn from(review: domain::Review) -> Self {
-        Self {
-            child_id: review.place.child_id,
-            school_org: review.place.school_org,
-            school: review.place.school,
-            status: review.status.into(),
-            text: review.text.into(),
-            unchanged: review.unchanged,
-            digest: hex(&review.report.digest),
-            origin: review.report.origin.into(),
-            created_at: review.report.created_at.to_rfc3339(),
         }
     }
 }
@@ -183,7 +167,7 @@ impl From<domain::CreatedReport> for pediatrician::CreatedReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Application, ApprovedReport, Origin, Report, ReportText, Review};
+    use crate::domain::{Application, ApprovedReport, Origin, Report, ReportText};
     use crate::form;
     use cordon_sdk::Timestamp;
 
@@ -265,6 +249,7 @@ mod tests {
         assert!(said.text.fit_for_school && !said.text.vaccinations_complete);
         assert_eq!(said.text.restrictions.as_deref(), Some("r"));
         assert_eq!(said.text.note, None);
+        assert_eq!(said.text.salt, text().form.salt);
         assert_eq!(said.text.pediatrician, "assessor");
         assert_eq!(said.text.form, FORM);
         assert_eq!(said.digest, "ab".repeat(32));
@@ -280,21 +265,6 @@ mod tests {
             ("ParentsMSP".to_owned(), "parent1".to_owned())
         );
         assert_eq!(said.approved_at, "1970-01-01T00:00:03Z");
-    }
-
-    #[test]
-    fn a_review_says_what_is_compared() {
-        let said = parent::Review::from(Review {
-            place: application().place,
-            status: ReportStatus::Ready,
-            text: text(),
-            unchanged: false,
-            report: report(),
-        });
-        assert_eq!(said.status, parent::ReportStatus::Ready);
-        assert!(!said.unchanged);
-        assert_eq!((said.digest, said.origin.block), ("ab".repeat(32), 7));
-        assert_eq!(said.text.salt, text().form.salt);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cordon_endorse::Installed;
 use cordon_execute::Access;
-use cordon_policy::{AccessPolicies, AccessPolicyError, Denial};
+use cordon_policy::{AccessPolicies, Denial};
 use cordon_types::{Caller, ChannelId, ContractId};
 use cordon_wire::sha256;
 use quick_cache::sync::Cache;
@@ -23,11 +23,13 @@ pub(crate) struct ChannelAccess {
 }
 
 impl ChannelAccess {
+    /// The policies of a configuration. Those that do not fit the contracts' functions permit nothing;
+    /// whoever proposes a configuration is told before.
     pub(crate) fn new(
         channel: &ChannelId,
         config: &ChannelConfig,
         contracts: &BTreeMap<ContractId, Installed>,
-    ) -> Result<Self, AccessPolicyError> {
+    ) -> Self {
         let functions = contracts
             .iter()
             .map(|(id, installed)| {
@@ -36,10 +38,15 @@ impl ChannelAccess {
                 (id.clone(), names.collect())
             })
             .collect();
-        Ok(Self {
-            policies: AccessPolicies::new(channel, &config.access_policies, &functions)?,
+        let policies = AccessPolicies::new(channel, &config.access_policies, &functions);
+        let policies = policies.unwrap_or_else(|error| {
+            tracing::error!(%channel, %error, "the channel's access policies cannot be used: nothing is permitted");
+            AccessPolicies::none()
+        });
+        Self {
+            policies,
             decisions: Cache::new(DECISIONS_MAX),
-        })
+        }
     }
 }
 

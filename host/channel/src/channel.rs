@@ -11,15 +11,20 @@ use cordon_identity::{Membership, Msp, SignatureCache};
 use cordon_ledger::{CommitBlock, Ledger, LedgerError, OpenReport};
 use cordon_order::OrderingLog;
 use cordon_policy::{EndorsementPolicy, Signer};
-use cordon_types::{ChannelId, ContractId};
-use cordon_validate::{ChannelRules, ContractRules};
+use cordon_types::{ChannelId, ContractId, ValidationCode};
+use cordon_validate::{ChannelRules, ContractRules, check, prepare};
+use cordon_wire::block::CommittedBlock;
+use cordon_wire::config::ConfigTransaction;
+use cordon_wire::proposal::CONFIG;
+use cordon_wire::transaction::Envelope;
+use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::access::{ChannelAccess, ContractAccess};
 use crate::commits::Commits;
 use crate::config::ChannelConfig;
 use crate::error::ChannelError;
-use crate::verifier;
+use crate::verifier::{self, Verifier};
 
 /// Memory for each channel's state cache. sled takes about twice that; larger caches measured no
 /// faster on records that fit the system's own file cache.
@@ -67,7 +72,8 @@ impl ComponentStore {
 /// One channel on this host.
 pub struct Channel {
     pub(crate) id: ChannelId,
-    pub(crate) config: ChannelConfig,
+    /// Changes with a configuration on the ledger.
+    pub(crate) current: RwLock<Arc<Current>>,
     pub(crate) rules: ChannelRules,
     pub(crate) membership: Membership,
     pub(crate) ledger: Ledger,
@@ -75,7 +81,28 @@ pub struct Channel {
     pub(crate) commits: Commits,
     pub(crate) stopped: watch::Sender<Option<String>>,
     contracts: BTreeMap<ContractId, Installed>,
+}
+
+/// The configuration in force.
+pub(crate) struct Current {
+    pub(crate) sequence: u64,
+    pub(crate) config: Arc<ChannelConfig>,
     access: Arc<ChannelAccess>,
+}
+
+impl Current {
+    fn new(
+        channel: &ChannelId,
+        sequence: u64,
+        config: ChannelConfig,
+        contracts: &BTreeMap<ContractId, Installed>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            sequence,
+            access: Arc::new(ChannelAccess::new(channel, &config, contracts)),
+            config: Arc::new(config),
+        })
+    }
 }
 
 impl Channel {
@@ -111,14 +138,14 @@ impl Channel {
         config.limits()?;
         let contracts = install(&config, components)?;
         let id = config.id()?;
-        let access = Arc::new(ChannelAccess::new(&id, &config, &contracts)?);
+        let (sequence, config) = last_config(&ledger, config)?;
+        let current = RwLock::new(Current::new(&id, sequence, config, &contracts));
         let channel = Self {
             id,
-            access,
+            current,
             membership: Membership::with_signature_cache(msps, signatures),
             rules,
             commits: Commits::new(ledger.height()),
-            config,
             ledger,
             log,
             contracts,
@@ -133,8 +160,40 @@ impl Channel {
     }
 
     /// The configuration in force.
-    pub fn config(&self) -> &ChannelConfig {
-        &self.config
+    pub fn config(&self) -> Arc<ChannelConfig> {
+        Arc::clone(&self.current.read().config)
+    }
+
+    /// Whether a configuration could take effect now.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn check_config(&self, envelope: &Bytes) -> Result<(), String> {
+        let checked = check(prepare(envelope, &self.id), &self.verifier(), &self.rules);
+        match checked.refusal() {
+            Some(verdict) => Err(verdict.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts a configuration in force that a block holds as valid.
+    pub(crate) fn configure(&self, sequence: u64, document: &[u8]) -> Result<(), ChannelError> {
+        let config = self
+            .config()
+            .followed_by(document)
+            .map_err(ChannelError::Internal)?;
+        tracing::info!(channel = %self.id, sequence, "a new configuration is in force");
+        *self.current.write() = Current::new(&self.id, sequence, config, &self.contracts);
+        Ok(())
+    }
+
+    pub(crate) fn verifier(&self) -> Verifier<'_> {
+        let current = Arc::clone(&self.current.read());
+        Verifier {
+            membership: &self.membership,
+            sequence: current.sequence,
+            config: Arc::clone(&current.config),
+        }
     }
 
     /// The members.
@@ -165,7 +224,7 @@ impl Channel {
     /// What the caller with this serialized identity may do with a contract.
     pub fn access(&self, contract: &ContractId, creator: Bytes) -> ContractAccess {
         ContractAccess {
-            access: Arc::clone(&self.access),
+            access: Arc::clone(&self.current.read().access),
             contract: contract.clone(),
             creator,
         }
@@ -213,6 +272,44 @@ impl Channel {
             }
         }
     }
+}
+
+/// The last configuration on the ledger, `first` being block 0's, with its number.
+fn last_config(
+    ledger: &Ledger,
+    first: ChannelConfig,
+) -> Result<(u64, ChannelConfig), ChannelError> {
+    let number = ledger.info().last_config;
+    if number == 0 {
+        return Ok((0, first));
+    }
+    let missing = ChannelError::NoConfig { number };
+    let Some(bytes) = ledger.block(number)? else {
+        return Err(missing);
+    };
+    let found = valid_config(&bytes);
+    found.map_or(Err(missing), |(config, read)| Ok((config.sequence, read)))
+}
+
+/// The configuration that took effect with an encoded block, if one did: as its transaction holds it,
+/// and read.
+pub fn valid_config(block: &Bytes) -> Option<(ConfigTransaction, ChannelConfig)> {
+    let block = CommittedBlock::parse(block).ok()?;
+    let valid = block
+        .data
+        .iter()
+        .zip(&block.codes)
+        .filter(|(_, code)| **code == ValidationCode::Valid);
+    let mut configs = valid.filter_map(|(envelope, _)| {
+        let envelope = Envelope::parse(envelope).ok()?;
+        let is_config = envelope.header.channel_header.r#type == CONFIG;
+        let config = ConfigTransaction::parse(envelope)
+            .ok()
+            .filter(|_| is_config)?;
+        let read = serde_json::from_slice(&config.document).ok()?;
+        Some((config, read))
+    });
+    configs.next()
 }
 
 /// Compiles the contracts of a channel and links them.

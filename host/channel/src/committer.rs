@@ -10,13 +10,13 @@ use cordon_types::{ContractId, ValidationCode};
 use cordon_validate::{
     Checked, Prepared, StateKey, check, claimed_tx_id, commit_hash, judge, needs, prepare, updates,
 };
+use cordon_wire::config::ConfigTransaction;
 use cordon_wire::{block, encode};
 use futures::StreamExt as _;
 
 use crate::channel::Channel;
 use crate::commits::Committed;
 use crate::error::ChannelError;
-use crate::verifier::Verifier;
 
 /// Pause before a log that cannot be reached is asked again.
 const RETRY: Duration = Duration::from_millis(200);
@@ -84,7 +84,7 @@ impl Channel {
             envelopes,
             end,
         } = batch;
-        let verifier = Verifier(&self.membership);
+        let verifier = self.verifier();
         let checked: Vec<Checked> = envelopes
             .iter()
             .map(|envelope| check(prepare(envelope, &self.id), &verifier, &self.rules))
@@ -94,12 +94,14 @@ impl Channel {
             .map_err(|error| ChannelError::Internal(error.to_string()))?;
         let codes: Vec<ValidationCode> = verdicts.iter().map(|verdict| verdict.code).collect();
 
+        let config =
+            valid_config(&checked, &codes).map(|config| (config.sequence, config.document.clone()));
         let info = self.ledger.info();
         let mut block = block::assemble(
             number,
             info.current_hash,
             envelopes,
-            info.last_config,
+            config.as_ref().map_or(info.last_config, |_| number),
             end.to_bytes(),
         );
         let header_hash = block::header_hash(&block.header.clone().unwrap_or_default());
@@ -130,12 +132,16 @@ impl Channel {
             .map(|((checked, envelope), (&code, &tx_id))| {
                 let contracts = match checked.into_prepared() {
                     Prepared::Transaction(transaction) => transaction.rw_set.contracts,
-                    Prepared::Config | Prepared::Refused(_) => Vec::new(),
+                    _ => Vec::new(),
                 };
                 CommitTransaction::new(envelope, code, tx_id, contracts)
             })
             .collect();
         self.ledger.commit(&CommitBlock::new(bytes, transactions))?;
+        if let Some((sequence, document)) = config {
+            // Before anybody is told: who waits for it meets it.
+            self.configure(sequence, &document)?;
+        }
         tracing::debug!(channel = %self.id, block = number, transactions = codes.len(), "committed");
         let news = ids.iter().zip(&codes).filter_map(|(id, &code)| {
             id.map(|id| {
@@ -190,6 +196,18 @@ impl Channel {
     }
 }
 
+/// The configuration that takes effect with a block, if one does.
+pub(crate) fn valid_config<'a>(
+    checked: &'a [Checked],
+    codes: &[ValidationCode],
+) -> Option<&'a ConfigTransaction> {
+    let mut valid = checked
+        .iter()
+        .zip(codes)
+        .filter(|(_, code)| **code == ValidationCode::Valid);
+    valid.find_map(|(checked, _)| checked.config())
+}
+
 /// Where in the log this host is.
 struct Follower {
     chain: Chain,
@@ -204,7 +222,7 @@ impl Follower {
             Position::from_bytes(&info.consenter_metadata).ok_or(ChannelError::NoPosition {
                 number: info.height - 1,
             })?;
-        let limits = channel.config.limits()?;
+        let limits = channel.config().limits()?;
         Ok(Self {
             chain: Chain::after(position),
             cutter: Cutter::new(limits, info.height, position),

@@ -5,17 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use cordon_identity::{IdentityError, MspConfig};
 use cordon_order::{BatchLimits, Position};
-use cordon_policy::{AccessPolicyFile, EndorsementPolicy, PolicyError};
+use cordon_policy::{ACCESS_TEXT_BYTES_MAX, AccessPolicyFile, EndorsementPolicy, PolicyError};
 use cordon_types::{ChannelId, ContractId, IdError, MspId, ValidationCode};
 use cordon_validate::{ChannelRules, ContractRules, commit_hash};
+use cordon_wire::config::{first_config, first_document};
 use cordon_wire::proposal::CONFIG;
 use cordon_wire::proto::common;
 use cordon_wire::transaction::Envelope;
-use cordon_wire::{block, decode, encode, sha256};
+use cordon_wire::{block, encode, sha256};
 use serde::{Deserialize, Serialize};
-
-/// Where the document stands among the values of Fabric's channel group.
-const VALUE_NAME: &str = "Cordon";
 
 /// Everything that all hosts of a channel agree on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +21,8 @@ const VALUE_NAME: &str = "Cordon";
 pub struct ChannelConfig {
     /// The channel's id.
     pub channel: String,
+    /// When the channel was made, RFC 3339, as whoever made it says.
+    pub created: String,
     /// Member organisations and whom they trust.
     pub organizations: Vec<MspConfig>,
     /// Contracts deployed.
@@ -179,15 +179,10 @@ impl ChannelConfig {
             return Err(no_genesis(&"it has more than one entry"));
         };
         let envelope = Envelope::parse(envelope).map_err(|error| no_genesis(&error))?;
-        let config: common::ConfigEnvelope =
-            decode(&envelope.data, "configuration").map_err(|error| no_genesis(&error))?;
-        let value = config
-            .config
-            .and_then(|config| config.channel_group)
-            .and_then(|mut group| group.values.remove(VALUE_NAME))
+        let document = first_document(&envelope.data)
+            .map_err(|error| no_genesis(&error))?
             .ok_or_else(|| no_genesis(&"it is of another kind"))?;
-        let config: Self =
-            serde_json::from_slice(&value.value).map_err(|error| no_genesis(&error))?;
+        let config: Self = serde_json::from_slice(&document).map_err(|error| no_genesis(&error))?;
         if block.header.number != 0
             || envelope.header.channel_header.channel_id != config.channel
             || genesis_block(&config) != *bytes
@@ -195,6 +190,53 @@ impl ChannelConfig {
             return Err(no_genesis(&"it does not agree with itself"));
         }
         Ok(config)
+    }
+
+    /// The document: one encoding per configuration.
+    pub fn to_document(&self) -> Bytes {
+        // Every type in the document serializes: maps have text keys and numbers are integers.
+        Bytes::from(serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// The configuration that `document` makes, if it can follow this one: today that is one with
+    /// other access policies. Whether these compile is not asked, as that takes the contracts' code;
+    /// hosts on which they do not permit nothing.
+    ///
+    /// # Errors
+    /// A sentence that says why it cannot.
+    pub fn followed_by(&self, document: &[u8]) -> Result<Self, String> {
+        let next: Self = serde_json::from_slice(document)
+            .map_err(|_| "the document is no channel configuration".to_owned())?;
+        if next.to_document() != document {
+            return Err("the document is not in its one encoding".to_owned());
+        }
+        let but_for_policies = Self {
+            access_policies: next.access_policies.clone(),
+            ..self.clone()
+        };
+        if next != but_for_policies {
+            return Err("only access policies can be changed".to_owned());
+        }
+        let mut names = BTreeSet::new();
+        for AccessPolicyFile { contract, text } in &next.access_policies {
+            let shown: String = contract.chars().take(64).collect();
+            if !self.contracts.iter().any(|known| known.name == *contract) {
+                return Err(format!(
+                    "there is no contract {shown} for its access policies"
+                ));
+            }
+            if !names.insert(contract) {
+                return Err(format!(
+                    "access policies of contract {shown} are there twice"
+                ));
+            }
+            if text.len() > ACCESS_TEXT_BYTES_MAX {
+                return Err(format!(
+                    "access policies of contract {shown} have more than {ACCESS_TEXT_BYTES_MAX} bytes"
+                ));
+            }
+        }
+        Ok(next)
     }
 
     /// The channel's id.
@@ -260,17 +302,8 @@ impl ChannelConfig {
 /// Block 0 of a channel: one encoding per configuration, so that every host begins with the same
 /// block, wherever it was made.
 pub fn genesis_block(config: &ChannelConfig) -> Bytes {
-    // Every type in the document serializes: maps have text keys and numbers are integers.
-    let document = Bytes::from(serde_json::to_vec(config).unwrap_or_default());
+    let document = config.to_document();
     let nonce = Bytes::copy_from_slice(&sha256([document.as_ref()])[..24]);
-    let value = common::ConfigValue {
-        value: document,
-        ..Default::default()
-    };
-    let group = common::ConfigGroup {
-        values: [(VALUE_NAME.to_owned(), value)].into(),
-        ..Default::default()
-    };
     let payload = common::Payload {
         header: Some(common::Header {
             channel_header: encode(&common::ChannelHeader {
@@ -283,13 +316,7 @@ pub fn genesis_block(config: &ChannelConfig) -> Bytes {
                 nonce,
             }),
         }),
-        data: encode(&common::ConfigEnvelope {
-            config: Some(common::Config {
-                sequence: 0,
-                channel_group: Some(group),
-            }),
-            last_update: None,
-        }),
+        data: first_config(&document),
     };
     let envelope = encode(&common::Envelope {
         payload: encode(&payload),
@@ -315,6 +342,7 @@ mod tests {
     fn config() -> ChannelConfig {
         ChannelConfig {
             channel: "providers".to_owned(),
+            created: "2026-01-01T00:00:00Z".to_owned(),
             organizations: vec![MspConfig::new(
                 "HospitalMSP".parse().unwrap(),
                 "root".to_owned(),
@@ -363,5 +391,49 @@ mod tests {
         assert!(error(|c| c.contracts.push(c.contracts[0].clone())).contains("emr is there twice"));
         assert!(error(|c| c.organizations.push(c.organizations[0].clone())).contains("twice"));
         assert!(error(|c| c.batch.bytes_max = 0).contains("bytes_max"));
+    }
+
+    #[test]
+    fn access_policies_can_be_changed_and_nothing_else() {
+        let now = config();
+        let follow = |change: &dyn Fn(&mut ChannelConfig)| {
+            let mut next = config();
+            change(&mut next);
+            now.followed_by(&next.to_document())
+        };
+        let policy = |contract: &str, text: &str| AccessPolicyFile {
+            contract: contract.to_owned(),
+            text: text.to_owned(),
+        };
+        let next = follow(&|c| c.access_policies = vec![policy("emr", "// nobody")]).unwrap();
+        assert_eq!(next.access_policies[0].text, "// nobody");
+        assert!(follow(&|c| c.access_policies.clear()).is_ok());
+        let refused = |change: &dyn Fn(&mut ChannelConfig)| follow(change).unwrap_err();
+        assert_eq!(
+            refused(&|c| c.batch.bytes_max += 1),
+            "only access policies can be changed"
+        );
+        assert_eq!(
+            refused(&|c| c.access_policies = vec![policy("cards", "")]),
+            "there is no contract cards for its access policies"
+        );
+        assert!(
+            refused(&|c| c.access_policies = vec![policy("emr", ""), policy("emr", "")])
+                .contains("twice")
+        );
+        let long = "/".repeat(ACCESS_TEXT_BYTES_MAX + 1);
+        assert!(refused(&|c| c.access_policies = vec![policy("emr", &long)]).contains("more than"));
+        let mut spaced = now.to_document().to_vec();
+        spaced.push(b' ');
+        assert!(
+            now.followed_by(&spaced)
+                .unwrap_err()
+                .contains("one encoding")
+        );
+        assert!(
+            now.followed_by(b"{}")
+                .unwrap_err()
+                .contains("no channel configuration")
+        );
     }
 }

@@ -3,7 +3,6 @@
 use cordon_execute::{InstallError, LinkError};
 use cordon_ledger::LedgerError;
 use cordon_order::OrderError;
-use cordon_policy::AccessPolicyError;
 use cordon_types::ContractId;
 
 use crate::config::ConfigError;
@@ -24,6 +23,12 @@ pub enum ChannelError {
     /// The ledger on disk begins with another block 0.
     #[error("the ledger on disk is another channel's, or begins with another configuration")]
     OtherGenesis,
+    /// The last configuration on the ledger cannot be read.
+    #[error("block {number} does not hold the configuration that it should")]
+    NoConfig {
+        /// The block.
+        number: u64,
+    },
     /// The last block does not say where in the ordering log it ends.
     #[error("block {number} does not say where in the ordering log it ends")]
     NoPosition {
@@ -51,9 +56,6 @@ pub enum ChannelError {
     /// The contracts of the channel do not fit each other.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// The access policies of the channel.
-    #[error("access policies: {0}")]
-    AccessPolicies(#[from] AccessPolicyError),
     /// A mistake of this host.
     #[error("{0}")]
     Internal(String),

@@ -15,6 +15,7 @@ mod verifier;
 mod verify;
 
 pub use access::ContractAccess;
+pub use channel::valid_config;
 pub use channel::{Channel, ComponentStore, STATE_CACHE_BYTES};
 pub use commits::{Commits, Committed, Waiting};
 pub use config::{BatchConfig, ChannelConfig, ConfigError, ContractConfig, genesis_block};

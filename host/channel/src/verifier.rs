@@ -1,12 +1,30 @@
 //! Validation's view of the members.
 
+use std::sync::Arc;
+
 use cordon_identity::{Identity, IdentityError, Membership, Role};
 use cordon_policy::{Signer, SignerRole};
-use cordon_validate::{IdentityRefusal, IdentityVerifier};
+use cordon_validate::{ConfigVerifier, IdentityRefusal, IdentityVerifier};
 use cordon_wire::sha256;
 
-/// Judges by the channel's membership.
-pub(crate) struct Verifier<'a>(pub(crate) &'a Membership);
+use crate::config::ChannelConfig;
+
+/// Judges by the channel's membership and the configuration in force.
+pub(crate) struct Verifier<'a> {
+    pub(crate) membership: &'a Membership,
+    pub(crate) sequence: u64,
+    pub(crate) config: Arc<ChannelConfig>,
+}
+
+impl ConfigVerifier for Verifier<'_> {
+    fn verify_config(&self, sequence: u64, document: &[u8]) -> Result<(), String> {
+        let next = self.sequence + 1;
+        if sequence != next {
+            return Err(format!("its number is {sequence}, and the next is {next}"));
+        }
+        self.config.followed_by(document).map(drop)
+    }
+}
 
 impl IdentityVerifier for Verifier<'_> {
     fn verify(
@@ -17,7 +35,7 @@ impl IdentityVerifier for Verifier<'_> {
         at_seconds: i64,
     ) -> Result<Signer, IdentityRefusal> {
         let identity = self
-            .0
+            .membership
             .verify(identity, message, signature)
             .map_err(|e| refusal(&e))?;
         identity

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use cordon_identity::{Membership, Msp};
@@ -14,6 +15,7 @@ use cordon_validate::{
 use cordon_wire::WireError;
 use cordon_wire::block::CommittedBlock;
 
+use crate::committer::valid_config;
 use crate::config::{ChannelConfig, ConfigError};
 use crate::verifier::Verifier;
 
@@ -67,6 +69,10 @@ pub struct ChainVerifier {
     id: ChannelId,
     rules: ChannelRules,
     membership: Membership,
+    sequence: u64,
+    config: Arc<ChannelConfig>,
+    /// The block that holds it.
+    last_config: u64,
     height: u64,
     hash: [u8; 32],
     commit_hash: [u8; 32],
@@ -95,6 +101,9 @@ impl ChainVerifier {
             id: config.id()?,
             rules: config.rules()?,
             membership: Membership::new(msps),
+            sequence: 0,
+            config: Arc::new(config),
+            last_config: 0,
             height: 1,
             hash: block.hash(),
             commit_hash: block.commit_hash,
@@ -140,7 +149,11 @@ impl ChainVerifier {
         if block.header.previous_hash != self.hash.as_slice() {
             return Err(chain("previous hash"));
         }
-        let verifier = Verifier(&self.membership);
+        let verifier = Verifier {
+            membership: &self.membership,
+            sequence: self.sequence,
+            config: Arc::clone(&self.config),
+        };
         let checked: Vec<Checked> = block
             .data
             .iter()
@@ -169,6 +182,19 @@ impl ChainVerifier {
             return Err(chain("commit hash"));
         }
 
+        if let Some(config) = valid_config(&checked, &block.codes) {
+            let internal = |what| VerifyError::Internal { number, what };
+            let next = self
+                .config
+                .followed_by(&config.document)
+                .map_err(internal)?;
+            self.sequence = config.sequence;
+            self.config = Arc::new(next);
+            self.last_config = number;
+        }
+        if block.last_config != self.last_config {
+            return Err(chain("last configuration"));
+        }
         for (checked, &code) in checked.iter().zip(&block.codes) {
             self.tx_ids.extend(claimed_tx_id(checked.prepared(), code));
         }

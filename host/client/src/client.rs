@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use cordon_identity::Signer;
 use cordon_types::{TxId, ValidationCode};
+use cordon_wire::config::{config_payload, config_update};
 use cordon_wire::proposal::NewProposal;
-use cordon_wire::proto::common::Envelope;
+use cordon_wire::proto::common::{ConfigSignature, Envelope, SignatureHeader};
 use cordon_wire::proto::gateway::gateway_client::GatewayClient;
 use cordon_wire::proto::gateway::{
     ChaincodeEventsRequest, ChaincodeEventsResponse, CommitStatusRequest, EndorseRequest,
@@ -60,6 +61,26 @@ impl Endpoint {
                 .connect_lazy(),
         )
     }
+}
+
+/// 24 random bytes.
+fn nonce() -> Result<[u8; 24], ClientError> {
+    let mut nonce = [0; 24];
+    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| cordon_identity::IdentityError::Crypto {
+        what: "make random numbers",
+    })?;
+    Ok(nonce)
+}
+
+/// This moment: seconds since the Unix epoch, nanoseconds.
+fn now() -> (i64, i32) {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    (
+        now.as_secs().cast_signed(),
+        now.subsec_nanos().cast_signed(),
+    )
 }
 
 /// A function to call, with its arguments.
@@ -149,24 +170,14 @@ impl Client {
     /// # Errors
     /// [`ClientError::Identity`] when the key cannot sign.
     pub fn propose(&self, call: &Call) -> Result<Proposal, ClientError> {
-        let mut nonce = [0; 24];
-        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| cordon_identity::IdentityError::Crypto {
-            what: "make random numbers",
-        })?;
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         let (proposal_bytes, tx_id) = NewProposal {
             channel: &self.channel,
             contract: &call.contract,
             args: call.args.clone(),
             transient: call.transient.clone(),
             creator: self.signer.serialized(),
-            nonce,
-            timestamp: (
-                now.as_secs().cast_signed(),
-                now.subsec_nanos().cast_signed(),
-            ),
+            nonce: nonce()?,
+            timestamp: now(),
         }
         .build();
         let signature = self.signer.sign(&proposal_bytes)?;
@@ -278,7 +289,53 @@ impl Client {
     /// # Errors
     /// [`ClientError::NotValid`] when it is committed as invalid; [`ClientError::Status`].
     pub async fn transact(&self, call: &Call) -> Result<Receipt, ClientError> {
-        let prepared = self.endorse(self.propose(call)?).await?;
+        self.commit(self.endorse(self.propose(call)?).await?).await
+    }
+
+    /// Puts configuration `sequence` on the channel's ledger, approved by these admins, and waits until
+    /// it is committed.
+    ///
+    /// # Errors
+    /// As [`Client::transact`].
+    pub async fn configure(
+        &self,
+        sequence: u64,
+        document: &Bytes,
+        admins: &[Arc<Signer>],
+    ) -> Result<Receipt, ClientError> {
+        let update = config_update(&self.channel, sequence, document);
+        let approval = |admin: &Arc<Signer>| {
+            let signature_header = encode(&SignatureHeader {
+                creator: admin.serialized(),
+                nonce: Bytes::copy_from_slice(&nonce()?),
+            });
+            let signature = admin.sign(&[signature_header.as_ref(), &update].concat())?;
+            Ok(ConfigSignature {
+                signature_header,
+                signature,
+            })
+        };
+        let approvals = admins.iter().map(approval);
+        let (payload, tx_id) = config_payload(
+            &self.channel,
+            sequence,
+            document,
+            approvals.collect::<Result<_, ClientError>>()?,
+            self.signer.serialized(),
+            nonce()?,
+            now(),
+        );
+        let signature = self.signer.sign(&payload)?;
+        self.commit(Prepared {
+            tx_id,
+            envelope: Envelope { payload, signature },
+            answer: Bytes::new(),
+        })
+        .await
+    }
+
+    /// Submits, and waits until it is committed.
+    async fn commit(&self, prepared: Prepared) -> Result<Receipt, ClientError> {
         self.submit(&prepared).await?;
         let (code, block) = self.commit_status(prepared.tx_id).await?;
         if code == ValidationCode::Valid {

@@ -116,7 +116,12 @@ pub(crate) async fn verify(client: &Client, channel: &str) -> Result<ChainVerifi
     Ok(chain)
 }
 
-async fn block_bytes(client: &Client, channel: &str, number: u64) -> Result<bytes::Bytes> {
+/// The encoded block `number`; the last one for [`u64::MAX`].
+pub(crate) async fn block_bytes(
+    client: &Client,
+    channel: &str,
+    number: u64,
+) -> Result<bytes::Bytes> {
     let call = Call::new("qscc", "GetBlockByNumber", &[channel, &number.to_string()]);
     Ok(client.evaluate(&call).await?)
 }

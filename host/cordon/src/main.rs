@@ -8,6 +8,7 @@ mod load;
 mod material;
 mod network;
 mod output;
+mod policy;
 mod provision;
 mod scratch;
 mod store;
@@ -60,8 +61,11 @@ enum Command {
     /// Look into a channel's ledger.
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
-    /// Tell the story "Managing an EMR" with real calls, on a network of its own, then measure a
-    /// short load.
+    /// Access policies of a channel: who may call what.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Tell the stories of the town's contracts with real calls, on a network of its own, show who
+    /// holds and reads what, then measure a short load.
     Demo(demo::DemoArgs),
     /// Measure transactions, queries and contract calls beside the protocol's cryptography.
     ///
@@ -124,6 +128,7 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Host(HostCommand::Run { config }) => up::run_host(&config, output).await,
         Command::Tx(command) => tx::run(command, output).await,
         Command::Ledger(command) => ledger::run(command, output).await,
+        Command::Policy(command) => policy::run(command, output).await,
         Command::Demo(args) => unless_interrupted(demo::demo(&args, output)).await,
         Command::Bench(args) => unless_interrupted(bench::bench(&args, output)).await,
     }

@@ -61,40 +61,36 @@ pub(crate) struct ChannelEntry {
     /// Folder with the access policies, `<contract>.cedar`, relative to the network file; by default
     /// it has the channel's name.
     #[serde(default)]
-    pub(crate) access_policies: Option<PathBuf>,
+    pub(crate) access_policies: PathBuf,
 }
 
-impl ChannelEntry {
-    /// The files with the access policies, in the order of their names.
-    pub(crate) fn read_access_policies(&self) -> Result<Vec<AccessPolicyFile>> {
-        let dir = self.access_policies.as_deref().unwrap_or(Path::new(""));
-        let entries = std::fs::read_dir(dir).with_context(|| {
-            format!(
-                "cannot read the access policies of channel {} in {}: without them nobody may call anything",
-                self.name,
-                dir.display()
-            )
-        })?;
-        let mut paths = entries
-            .map(|entry| Ok(entry?.path()))
-            .collect::<Result<Vec<_>>>()?;
-        paths.retain(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "cedar")
-        });
-        paths.sort();
-        paths
-            .iter()
-            .map(|path| {
-                let contract = path.file_stem().and_then(|stem| stem.to_str());
-                Ok(AccessPolicyFile {
-                    contract: contract.unwrap_or_default().to_owned(),
-                    text: std::fs::read_to_string(path)
-                        .with_context(|| format!("cannot read {}", path.display()))?,
-                })
+/// The access policies in a folder, `<contract>.cedar`, in the order of their names.
+pub(crate) fn read_access_policies(folder: &Path) -> Result<Vec<AccessPolicyFile>> {
+    let entries = std::fs::read_dir(folder).with_context(|| {
+        format!(
+            "cannot read access policies in {}: without them nobody may call anything",
+            folder.display()
+        )
+    })?;
+    let mut paths = entries
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>>>()?;
+    paths.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "cedar")
+    });
+    paths.sort();
+    paths
+        .iter()
+        .map(|path| {
+            let contract = path.file_stem().and_then(|stem| stem.to_str());
+            Ok(AccessPolicyFile {
+                contract: contract.unwrap_or_default().to_owned(),
+                text: std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read {}", path.display()))?,
             })
-            .collect()
-    }
+        })
+        .collect()
 }
 
 /// A contract on a channel.
@@ -129,9 +125,10 @@ impl Network {
             .with_context(|| format!("{} is not a network file", path.display()))?;
         let base = path.parent().unwrap_or(Path::new("."));
         for channel in &mut network.channels {
-            let name = PathBuf::from(&channel.name);
-            let folder = channel.access_policies.take().unwrap_or(name);
-            channel.access_policies = Some(base.join(folder));
+            if channel.access_policies.as_os_str().is_empty() {
+                channel.access_policies = PathBuf::from(&channel.name);
+            }
+            channel.access_policies = base.join(&channel.access_policies);
             for contract in &mut channel.contracts {
                 contract.component = base.join(&contract.component);
             }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::{ChannelSection, HostConfig, OrderingSection, PeerSection};
 use crate::material::{OrganizationDir, SERVER_NAME, read, write};
-use crate::network::{ChannelEntry, Network};
+use crate::network::{ChannelEntry, Network, read_access_policies};
 
 /// A folder that is provisioned.
 pub(crate) struct Provisioned {
@@ -151,6 +151,9 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
         }
         folder.create(organization)?;
     }
+    let created = time::OffsetDateTime::now_utc()
+        .replace_nanosecond(0)?
+        .format(&time::format_description::well_known::Rfc3339)?;
     for (channel, contracts, components, access_policies) in channels {
         let mut organizations = Vec::new();
         for name in &channel.organizations {
@@ -170,6 +173,7 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
         }
         let config = ChannelConfig {
             channel: channel.name.clone(),
+            created: created.clone(),
             organizations,
             contracts,
             access_policies,
@@ -193,7 +197,9 @@ fn check_access_policies(
     channel: &ChannelEntry,
     contracts: &BTreeMap<ContractId, Arc<Contract>>,
 ) -> Result<Vec<AccessPolicyFile>> {
-    let files = channel.read_access_policies()?;
+    let folder = &channel.access_policies;
+    let files =
+        read_access_policies(folder).with_context(|| format!("channel {}", channel.name))?;
     let names = |contract: &Arc<Contract>| {
         let functions = contract.functions().iter();
         functions.map(|function| function.name.clone()).collect()
@@ -202,10 +208,8 @@ fn check_access_policies(
         .iter()
         .map(|(id, contract)| (id.clone(), names(contract)))
         .collect();
-    AccessPolicies::new(&channel.name.parse()?, &files, &functions).with_context(|| {
-        let folder = channel.access_policies.as_deref().unwrap_or(Path::new(""));
-        format!("access policies in {}", folder.display())
-    })?;
+    AccessPolicies::new(&channel.name.parse()?, &files, &functions)
+        .with_context(|| format!("access policies in {}", folder.display()))?;
     Ok(files)
 }
 

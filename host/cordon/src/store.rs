@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use cordon_client::{Client, ClientError, Endpoint};
+use cordon_identity::Signer;
 
 use crate::material::{self, OrganizationDir};
 use crate::network::check_name;
@@ -77,6 +78,14 @@ fn is_connection_lost(error: &ClientError) -> bool {
 
 /// A client for a user of an organisation, at that organisation's host.
 pub(crate) fn client(dir: &Path, organization: &str, user: &str, channel: &str) -> Result<Client> {
+    let signer = signer(dir, organization, user)?;
+    let connection = Connection::read(dir, organization)?;
+    let endpoint = endpoint(dir, &connection)?;
+    Ok(Client::new(channel, signer, endpoint.connect_lazy()?))
+}
+
+/// The key of a user of an organisation.
+pub(crate) fn signer(dir: &Path, organization: &str, user: &str) -> Result<Arc<Signer>> {
     ensure!(
         check_name("organization", organization).is_ok(),
         "there is no organization {organization:?} in {}",
@@ -90,12 +99,7 @@ pub(crate) fn client(dir: &Path, organization: &str, user: &str, channel: &str) 
         users(dir, organization).join(", ")
     );
     let signer = material::signer(connection.msp_id.parse()?, &folder.join("msp"))?;
-    let endpoint = endpoint(dir, &connection)?;
-    Ok(Client::new(
-        channel,
-        Arc::new(signer),
-        endpoint.connect_lazy()?,
-    ))
+    Ok(Arc::new(signer))
 }
 
 /// Where an organisation's host is.

@@ -131,7 +131,8 @@ fn plan<'a>(
     lost: &[Detail],
 ) -> Result<Vec<Endorser<'a>>, Failure> {
     let channel = &accepted.channel;
-    let members: Vec<&MspId> = channel.config().members().collect();
+    let config = channel.config();
+    let members: Vec<&MspId> = config.members().collect();
     let usable: Vec<&Peer> = host
         .peers
         .iter()

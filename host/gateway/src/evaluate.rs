@@ -55,7 +55,8 @@ async fn elsewhere(
 ) -> Result<EvaluateResponse, Failure> {
     let mut details = Vec::new();
     let height = accepted.channel.ledger().height();
-    let members: Vec<&MspId> = accepted.channel.config().members().collect();
+    let config = accepted.channel.config();
+    let members: Vec<&MspId> = config.members().collect();
     let peers = host
         .peers
         .iter()

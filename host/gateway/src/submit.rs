@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use cordon_channel::Channel;
 use cordon_order::OrderError;
+use cordon_wire::proposal::CONFIG;
 use cordon_wire::proto::gateway::{SubmitRequest, SubmitResponse};
 use cordon_wire::transaction::{Envelope, Transaction};
 use cordon_wire::{WireError, encode};
@@ -41,6 +44,9 @@ pub(crate) async fn submit(
         &request.transaction_id,
         &parsed.header.channel_header.tx_id,
     )?;
+    if parsed.header.channel_header.r#type == CONFIG {
+        return submit_config(host, parsed, bytes).await;
+    }
     // What cannot be valid by its shape is refused here already: in the block it would only take
     // room, and nobody could ask for its verdict, because it takes no id.
     let transaction = Transaction::parse(parsed).map_err(shape)?;
@@ -68,6 +74,32 @@ pub(crate) async fn submit(
         let text = format!("channel {id} has stopped on this host: {reason}");
         return Err(Failure::Stopped(host.detail(text)));
     }
+    append(host, channel, bytes).await
+}
+
+/// A configuration that admins have approved. What is wrong with it is said here: in a block it would
+/// only take room.
+async fn submit_config(
+    host: &Arc<Host>,
+    envelope: Envelope,
+    bytes: Bytes,
+) -> Result<SubmitResponse, Failure> {
+    let id = envelope.header.channel_header.channel_id.clone();
+    let door = host.door(&id, &envelope.header.creator);
+    let (creator, signature) = (&envelope.header.creator, &envelope.signature);
+    door.membership
+        .verify(creator, &[&envelope.payload], signature)
+        .map_err(|error| {
+            Failure::Refused(host.detail(format!("creator is not accepted: {error}")))
+        })?;
+    let channel = door.channel()?;
+    channel
+        .check_config(&bytes)
+        .map_err(|text| Failure::Refused(host.detail(text)))?;
+    append(host, channel, bytes).await
+}
+
+async fn append(host: &Host, channel: &Channel, bytes: Bytes) -> Result<SubmitResponse, Failure> {
     channel
         .log()
         .append(bytes)

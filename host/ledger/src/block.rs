@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use cordon_types::{ContractReadWriteSet, TxId, ValidationCode};
 use cordon_wire::block::CommittedBlock;
-use cordon_wire::proposal::ENDORSER_TRANSACTION;
+use cordon_wire::config::ConfigTransaction;
+use cordon_wire::proposal::{CONFIG, ENDORSER_TRANSACTION};
 use cordon_wire::transaction::{Envelope, Transaction, TransactionError};
 
 use crate::LedgerError;
@@ -127,8 +128,15 @@ impl CommitTransaction {
             Err(error) if valid => return Err(error),
             Err(_) => return Ok(Self::new(envelope, code, None, Vec::new())),
         };
-        if parsed.header.channel_header.r#type != ENDORSER_TRANSACTION {
-            return Ok(Self::new(envelope, code, None, Vec::new()));
+        match parsed.header.channel_header.r#type {
+            ENDORSER_TRANSACTION => {}
+            CONFIG => {
+                let config = ConfigTransaction::parse(parsed).ok();
+                let tx_id = config.map(|config| config.tx_id);
+                let tx_id = tx_id.filter(|_| Transaction::takes_id(code));
+                return Ok(Self::new(envelope, code, tx_id, Vec::new()));
+            }
+            _ => return Ok(Self::new(envelope, code, None, Vec::new())),
         }
         match Transaction::parse(parsed) {
             Ok(transaction) => {

@@ -85,6 +85,13 @@ impl AccessPolicies {
             .map_err(AccessPolicyError::new)
     }
 
+    /// No policies: nobody may call anything.
+    pub fn none() -> Self {
+        Self {
+            contracts: BTreeMap::new(),
+        }
+    }
+
     /// Whether `caller` may call `function` of `contract`.
     ///
     /// The default is to deny: without a file, or a policy that permits, nothing is permitted. A

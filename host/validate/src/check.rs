@@ -1,13 +1,18 @@
 //! Step 2: signatures, contract and endorsement policy. Needs no committed state but the channel's
 //! rules, and nothing of other transactions.
 
-use cordon_policy::{EndorsementPolicy, Signer};
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use cordon_policy::{EndorsementPolicy, Signer, SignerRole};
 use cordon_types::{ContractId, TxId, ValidationCode, status};
+use cordon_wire::config::ConfigTransaction;
+use cordon_wire::proposal::Header;
 use cordon_wire::transaction::Transaction;
 
 use crate::{
-    ChannelRules, ContractRules, ENDORSEMENTS_MAX, IdentityRefusal, IdentityVerifier, Prepared,
-    Reason, Verdict,
+    ChannelRules, ConfigVerifier, ContractRules, ENDORSEMENTS_MAX, IdentityRefusal,
+    IdentityVerifier, Prepared, Reason, Verdict,
 };
 
 /// An envelope that is checked as far as it can be on its own.
@@ -20,18 +25,32 @@ pub struct Checked {
 
 /// Checks signatures, contract and endorsements of an envelope. Endorsements that do not hold count
 /// for nothing; by themselves they refuse nothing.
-pub fn check(
+pub fn check<V: IdentityVerifier + ConfigVerifier>(
     prepared: Prepared,
-    verifier: &impl IdentityVerifier,
+    verifier: &V,
     rules: &ChannelRules,
 ) -> Checked {
     let (authentic, refusal) = match &prepared {
         Prepared::Refused(verdict) => (false, Some(verdict.clone())),
-        Prepared::Config => (false, None),
-        Prepared::Transaction(transaction) => match check_creator(transaction, verifier, rules) {
-            Err(verdict) => (false, Some(verdict)),
-            Ok(()) => (true, check_endorsed(transaction, verifier, rules).err()),
-        },
+        Prepared::FirstConfig => (false, None),
+        Prepared::Config(config) => {
+            let signed = (&config.header, &config.payload, &config.signature);
+            match check_creator(signed, verifier, rules) {
+                Err(verdict) => (false, Some(verdict)),
+                Ok(()) => (true, check_config(config, verifier, rules).err()),
+            }
+        }
+        Prepared::Transaction(transaction) => {
+            let signed = (
+                &transaction.header,
+                &transaction.payload,
+                &transaction.signature,
+            );
+            match check_creator(signed, verifier, rules) {
+                Err(verdict) => (false, Some(verdict)),
+                Ok(()) => (true, check_endorsed(transaction, verifier, rules).err()),
+            }
+        }
     };
     Checked {
         prepared,
@@ -47,7 +66,15 @@ impl Checked {
     pub fn transaction(&self) -> Option<&Transaction> {
         match &self.prepared {
             Prepared::Transaction(transaction) => Some(transaction),
-            Prepared::Config | Prepared::Refused(_) => None,
+            _ => None,
+        }
+    }
+
+    /// The configuration, if it is one and not the channel's first.
+    pub fn config(&self) -> Option<&ConfigTransaction> {
+        match &self.prepared {
+            Prepared::Config(config) => Some(config),
+            _ => None,
         }
     }
 
@@ -70,9 +97,12 @@ impl Checked {
     /// The id that the transaction takes unless it is taken already. `None` when the creator's
     /// signature does not hold: nobody may use up another's id.
     pub fn tx_id(&self) -> Option<TxId> {
-        self.transaction()
-            .filter(|_| self.authentic)
-            .map(|transaction| transaction.tx_id)
+        let tx_id = match &self.prepared {
+            Prepared::Transaction(transaction) => transaction.tx_id,
+            Prepared::Config(config) => config.tx_id,
+            Prepared::FirstConfig | Prepared::Refused(_) => return None,
+        };
+        self.authentic.then_some(tx_id)
     }
 
     /// The transaction, if nothing is wrong with it so far.
@@ -80,8 +110,8 @@ impl Checked {
         self.transaction().filter(|_| self.refusal.is_none())
     }
 
-    pub(crate) fn is_config(&self) -> bool {
-        matches!(self.prepared, Prepared::Config)
+    pub(crate) fn is_first_config(&self) -> bool {
+        matches!(self.prepared, Prepared::FirstConfig)
     }
 
     #[cfg(test)]
@@ -100,14 +130,13 @@ impl Checked {
 fn verify_member(
     verifier: &impl IdentityVerifier,
     rules: &ChannelRules,
-    transaction: &Transaction,
+    header: &Header,
     identity: &[u8],
     message: &[&[u8]],
     signature: &[u8],
 ) -> Result<Signer, IdentityRefusal> {
-    // `prepare` lets no transaction without a timestamp through.
-    let at_seconds = transaction
-        .header
+    // `prepare` lets nothing without a timestamp through.
+    let at_seconds = header
         .channel_header
         .timestamp
         .map_or(0, |time| time.seconds);
@@ -121,19 +150,18 @@ fn verify_member(
 }
 
 fn check_creator(
-    transaction: &Transaction,
+    (header, payload, signature): (&Header, &Bytes, &Bytes),
     verifier: &impl IdentityVerifier,
     rules: &ChannelRules,
 ) -> Result<(), Verdict> {
-    let creator = &transaction.header.creator;
-    let message = [transaction.payload.as_ref()];
+    let message = [payload.as_ref()];
     verify_member(
         verifier,
         rules,
-        transaction,
-        creator,
+        header,
+        &header.creator,
         &message,
-        &transaction.signature,
+        signature,
     )
     .map(drop)
     .map_err(|refusal| {
@@ -142,6 +170,40 @@ fn check_creator(
             Reason::Creator(refusal),
         )
     })
+}
+
+/// A configuration takes effect when admins of more than half of the organisations have approved it.
+fn check_config<V: IdentityVerifier + ConfigVerifier>(
+    config: &ConfigTransaction,
+    verifier: &V,
+    rules: &ChannelRules,
+) -> Result<(), Verdict> {
+    let refuse = |reason| Verdict::refused(ValidationCode::InvalidConfigTransaction, reason);
+    verifier
+        .verify_config(config.sequence, &config.document)
+        .map_err(|text| refuse(Reason::Config(text)))?;
+    let count = config.approvals.len();
+    if count > ENDORSEMENTS_MAX {
+        return Err(refuse(Reason::TooManyEndorsements(count)));
+    }
+    let mut approved = BTreeSet::new();
+    for approval in &config.approvals {
+        let message = [approval.signature_header.as_ref(), &config.update];
+        let header = &config.header;
+        let (creator, signature) = (&approval.creator, &approval.signature);
+        let signer = verify_member(verifier, rules, header, creator, &message, signature);
+        approved.extend(
+            signer
+                .ok()
+                .filter(|signer| signer.role == SignerRole::Admin)
+                .map(|signer| signer.msp_id),
+        );
+    }
+    let (approved, members) = (approved.len(), rules.members.len());
+    if approved * 2 <= members {
+        return Err(refuse(Reason::ConfigApprovals { approved, members }));
+    }
+    Ok(())
 }
 
 fn check_endorsed(
@@ -218,7 +280,8 @@ fn check_endorsements(
         let endorser = endorsement.endorser.as_ref();
         let message = [transaction.response_payload.as_ref(), endorser];
         let signature = &endorsement.signature;
-        match verify_member(verifier, rules, transaction, endorser, &message, signature) {
+        let header = &transaction.header;
+        match verify_member(verifier, rules, header, endorser, &message, signature) {
             Ok(signer) => signers.push(signer),
             Err(refusal) => not_counted.push(refusal),
         }

@@ -48,3 +48,12 @@ pub enum IdentityRefusal {
     #[error("the signature does not fit")]
     WrongSignature,
 }
+
+/// Judges the content of configurations.
+pub trait ConfigVerifier {
+    /// Whether `document` can be configuration `sequence` of the channel, after the one in force.
+    ///
+    /// # Errors
+    /// Why it cannot, in words that do not depend on the machine.
+    fn verify_config(&self, sequence: u64, document: &[u8]) -> Result<(), String>;
+}

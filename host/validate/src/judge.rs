@@ -25,6 +25,7 @@ pub fn judge(
         committed,
         ids: BTreeMap::new(),
         written: BTreeMap::new(),
+        configured: false,
     };
     (0..)
         .zip(checked)
@@ -39,6 +40,8 @@ struct Block<'a> {
     ids: BTreeMap<TxId, u32>,
     /// Last valid write of each key.
     written: BTreeMap<&'a ContractId, BTreeMap<&'a str, Written>>,
+    /// A configuration of this block has been found valid.
+    configured: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -61,10 +64,17 @@ impl<'a> Block<'a> {
         if let Some(verdict) = checked.refusal() {
             return Ok(verdict.clone());
         }
-        if checked.is_config() && (self.number, index) != (0, 0) {
+        if checked.is_first_config() && (self.number, index) != (0, 0) {
             return Ok(Verdict::refused(
                 Code::InvalidConfigTransaction,
                 Reason::MisplacedConfig,
+            ));
+        }
+        // Both follow the same one.
+        if checked.config().is_some() && std::mem::replace(&mut self.configured, true) {
+            return Ok(Verdict::refused(
+                Code::InvalidConfigTransaction,
+                Reason::ConfigOvertaken,
             ));
         }
         let Some(transaction) = checked.candidate() else {

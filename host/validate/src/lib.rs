@@ -27,7 +27,7 @@ mod verdict;
 
 pub use apply::{StateUpdate, commit_hash, updates};
 pub use check::{Checked, check};
-pub use identity::{IdentityRefusal, IdentityVerifier};
+pub use identity::{ConfigVerifier, IdentityRefusal, IdentityVerifier};
 pub use judge::judge;
 pub use limits::ENDORSEMENTS_MAX;
 pub use prepare::{Prepared, claimed_tx_id, prepare};

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use cordon_types::{ChannelId, TxId, ValidationCode};
+use cordon_wire::WireError;
+use cordon_wire::config::{ConfigTransaction, first_document};
 use cordon_wire::proposal::CONFIG;
-use cordon_wire::proto::common::ConfigEnvelope;
 use cordon_wire::transaction::{Envelope, Transaction, TransactionError};
-use cordon_wire::{WireError, decode};
 
 use crate::{Reason, Verdict};
 
@@ -13,10 +13,12 @@ use crate::{Reason, Verdict};
 pub enum Prepared {
     /// An endorsed transaction of the right shape, for this channel, with a timestamp.
     Transaction(Box<Transaction>),
-    /// A configuration of this channel. It is valid as the first transaction of block 0, where the
-    /// channel begins and no rule exists yet that it could be checked against; a host that joins
-    /// trusts that block by its hash. Anywhere else it is `INVALID_CONFIG_TRANSACTION`.
-    Config,
+    /// The first configuration of this channel. It is valid as the first transaction of block 0,
+    /// where the channel begins and no rule exists yet that it could be checked against; a host that
+    /// joins trusts that block by its hash. Anywhere else it is `INVALID_CONFIG_TRANSACTION`.
+    FirstConfig,
+    /// A later configuration, of the right shape, with a timestamp.
+    Config(Box<ConfigTransaction>),
     /// It is neither, and this is its verdict.
     Refused(Verdict),
 }
@@ -34,20 +36,18 @@ fn take_apart(envelope_bytes: &Bytes, channel: &ChannelId) -> Result<Prepared, V
     let envelope = Envelope::parse(envelope_bytes).map_err(shape)?;
     if envelope.header.channel_header.r#type == CONFIG {
         check_channel(&envelope.header.channel_header.channel_id, channel)?;
-        let config: Result<ConfigEnvelope, _> = decode(&envelope.data, "configuration");
-        let cause = match config {
-            Ok(ConfigEnvelope {
-                config: Some(_), ..
-            }) => return Ok(Prepared::Config),
-            Ok(_) => WireError::Missing {
-                what: "configuration",
-            },
-            Err(cause) => cause,
+        let first = first_document(&envelope.data).map_err(|cause| {
+            shape(TransactionError {
+                code: ValidationCode::InvalidConfigTransaction,
+                cause,
+            })
+        })?;
+        return match first {
+            Some(_) => Ok(Prepared::FirstConfig),
+            None => ConfigTransaction::parse(envelope)
+                .map(|config| Prepared::Config(Box::new(config)))
+                .map_err(shape),
         };
-        return Err(shape(TransactionError {
-            code: ValidationCode::InvalidConfigTransaction,
-            cause,
-        }));
     }
     let transaction = Transaction::parse(envelope).map_err(shape)?;
     check_channel(transaction.channel.as_str(), channel)?;
@@ -82,6 +82,7 @@ pub fn claimed_tx_id(prepared: &Prepared, code: ValidationCode) -> Option<TxId> 
         Prepared::Transaction(transaction) => {
             Transaction::takes_id(code).then_some(transaction.tx_id)
         }
-        Prepared::Config | Prepared::Refused(_) => None,
+        Prepared::Config(config) => Transaction::takes_id(code).then_some(config.tx_id),
+        Prepared::FirstConfig | Prepared::Refused(_) => None,
     }
 }

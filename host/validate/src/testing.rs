@@ -7,6 +7,7 @@ use cordon_types::{
     ChannelId, ContractId, ContractReadWriteSet, Event, KeyRead, KeyWrite, RangeRead, RangeResults,
     ReadWriteSet, Version,
 };
+use cordon_wire::config::{config_payload, config_update};
 use cordon_wire::proposal::{Header, NewProposal, Proposal, proposal_hash};
 use cordon_wire::proto::{common, msp, protos};
 use cordon_wire::rw_set::encode_rw_set;
@@ -14,7 +15,8 @@ use cordon_wire::transaction::{encode_events, envelope_payload, response_payload
 use cordon_wire::{Message, encode, sha256};
 
 use crate::{
-    ChannelRules, Checked, ContractRules, IdentityRefusal, IdentityVerifier, check, prepare,
+    ChannelRules, Checked, ConfigVerifier, ContractRules, IdentityRefusal, IdentityVerifier, check,
+    prepare,
 };
 
 /// The client's time in every envelope of [`Draft`].
@@ -76,6 +78,7 @@ impl IdentityVerifier for FakeVerifier {
         let role = match certificate.split_whitespace().next() {
             Some("peer") => SignerRole::Peer,
             Some("client") => SignerRole::Client,
+            Some("admin") => SignerRole::Admin,
             _ => return Err(IdentityRefusal::NotTrusted),
         };
         if certificate.contains("expired") && at_seconds >= TIME {
@@ -94,6 +97,46 @@ impl IdentityVerifier for FakeVerifier {
             role,
         })
     }
+}
+
+/// Configuration 1 is next, and its document is `next`.
+impl ConfigVerifier for FakeVerifier {
+    fn verify_config(&self, sequence: u64, document: &[u8]) -> Result<(), String> {
+        if (sequence, document) == (1, b"next") {
+            return Ok(());
+        }
+        Err("it is not the next one".to_owned())
+    }
+}
+
+/// A configuration that these have approved.
+pub(crate) fn config(sequence: u64, nonce: u8, admins: &[&Bytes]) -> Bytes {
+    let document = Bytes::from_static(b"next");
+    let update = config_update("providers", sequence, &document);
+    let approvals = admins.iter().map(|admin| {
+        let signature_header = encode(&common::SignatureHeader {
+            creator: (*admin).clone(),
+            nonce: Bytes::from_static(b"n"),
+        });
+        common::ConfigSignature {
+            signature: sign(admin, &[&signature_header, &update]),
+            signature_header,
+        }
+    });
+    let creator = identity("A", "client alice");
+    let (payload, _) = config_payload(
+        "providers",
+        sequence,
+        &document,
+        approvals.collect(),
+        creator.clone(),
+        [nonce; 24],
+        (TIME, 0),
+    );
+    encode(&common::Envelope {
+        signature: sign(&creator, &[&payload]),
+        payload,
+    })
 }
 
 /// What goes into an envelope; the default is a valid transaction.

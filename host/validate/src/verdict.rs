@@ -33,6 +33,22 @@ pub enum Reason {
     /// The creator's signature counts for nothing.
     #[error("creator: {0}")]
     Creator(IdentityRefusal),
+    /// A configuration is not the next one, or not one that members could go on with.
+    #[error("the configuration cannot take effect: {0}")]
+    Config(String),
+    /// Too few admins have approved a configuration.
+    #[error(
+        "admins of {approved} of {members} organisations have approved the configuration; more than half are needed"
+    )]
+    ConfigApprovals {
+        /// Organisations with an admin whose approval holds.
+        approved: usize,
+        /// Organisations of the channel.
+        members: usize,
+    },
+    /// Another configuration of the same block came first.
+    #[error("another configuration of the same block came first")]
+    ConfigOvertaken,
     /// The transaction id is taken.
     #[error("the transaction id is taken by {}", Taken(*.earlier))]
     DuplicateTxId {

@@ -8,6 +8,7 @@
 //! - [`block`]: blocks, their hashes and metadata.
 
 pub mod block;
+pub mod config;
 mod error;
 pub mod proposal;
 pub mod proto;

@@ -12,6 +12,8 @@ use crate::{WireError, decode, encode, sha256};
 pub const ENDORSER_TRANSACTION: i32 = common::HeaderType::EndorserTransaction as i32;
 /// Header type that Fabric's command line uses for a query without a channel.
 pub const CONFIG: i32 = common::HeaderType::Config as i32;
+/// Header type of an update of a configuration, which stands inside one.
+pub(crate) const CONFIG_UPDATE: i32 = common::HeaderType::ConfigUpdate as i32;
 
 /// The transaction id: SHA-256 of nonce and creator.
 pub fn tx_id(nonce: &[u8], creator: &[u8]) -> TxId {

@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use cordon_types::ValidationCode as Code;
+use cordon_wire::config::first_config;
 use cordon_wire::proto::{common, kvrwset, protos, rwset};
 use cordon_wire::{WireError, encode};
 use proptest::prelude::*;
@@ -429,10 +430,7 @@ fn endorsements_that_do_not_hold_are_explained_and_refuse_nothing_themselves() {
 
 #[test]
 fn a_configuration_needs_its_content_and_its_channel() {
-    let config = common::ConfigEnvelope {
-        config: Some(common::Config::default()),
-        ..Default::default()
-    };
+    let config = first_config(&Bytes::from_static(b"{}"));
     let envelope = |data: Bytes, channel_id: &str| {
         let channel_header = common::ChannelHeader {
             r#type: 1,
@@ -454,10 +452,10 @@ fn a_configuration_needs_its_content_and_its_channel() {
         })
     };
     assert_eq!(
-        verdict(&envelope(encode(&config), "providers")).code,
+        verdict(&envelope(config.clone(), "providers")).code,
         Code::Valid
     );
-    let elsewhere = verdict(&envelope(encode(&config), "cards"));
+    let elsewhere = verdict(&envelope(config, "cards"));
     assert_eq!(elsewhere.code, Code::TargetChainNotFound);
     for data in [Bytes::new(), garbage()] {
         let refused = verdict(&envelope(data, "providers"));
@@ -517,4 +515,48 @@ fn state_of_a_called_contract_needs_its_own_endorsement_policy() {
     let (code, text) = verdict(draft("emr", both(), &[a])).expect("nobody of B");
     assert_eq!(code, cordon_types::ValidationCode::EndorsementPolicyFailure);
     assert!(text.contains("contract emr"), "{text}");
+}
+
+#[test]
+fn a_configuration_needs_the_admins_of_more_than_half_of_the_organisations() {
+    let (a, b) = (identity("A", "admin a"), identity("B", "admin b"));
+    let refusal = |envelope: &Bytes| {
+        let checked = check(prepare(envelope, &channel()), &FakeVerifier, &rules());
+        assert!(checked.tx_id().is_some(), "its creator has signed it");
+        checked.refusal().map(|verdict| {
+            assert_eq!(verdict.code, Code::InvalidConfigTransaction);
+            verdict.reason.clone().unwrap()
+        })
+    };
+    let approvals = |approved| {
+        Some(Reason::ConfigApprovals {
+            approved,
+            members: 2,
+        })
+    };
+    assert_eq!(refusal(&config(1, 1, &[&a, &b])), None);
+    assert_eq!(refusal(&config(1, 1, &[&a])), approvals(1));
+    assert_eq!(refusal(&config(1, 1, &[])), approvals(0));
+    // Two of one organisation are one organisation; who is no admin counts for nothing.
+    let again = identity("A", "admin c");
+    assert_eq!(refusal(&config(1, 1, &[&a, &again])), approvals(1));
+    let client = identity("B", "client b");
+    assert_eq!(refusal(&config(1, 1, &[&a, &client])), approvals(1));
+    let stranger = identity("X", "admin x");
+    assert_eq!(refusal(&config(1, 1, &[&a, &stranger])), approvals(1));
+    assert!(matches!(
+        refusal(&config(2, 1, &[&a, &b])),
+        Some(Reason::Config(_))
+    ));
+    let many = vec![&a; ENDORSEMENTS_MAX + 1];
+    assert!(matches!(
+        refusal(&config(1, 1, &many)),
+        Some(Reason::TooManyEndorsements(_))
+    ));
+    // Approvals are of this very update.
+    let mut forged = config(1, 1, &[&a, &b]);
+    edit(&mut forged, |e: &mut common::Envelope| {
+        e.signature = Bytes::from_static(b"other");
+    });
+    assert_eq!(verdict(&forged).code, Code::BadCreatorSignature);
 }

@@ -318,7 +318,7 @@ fn an_id_is_taken_by_the_first_authentic_transaction_whatever_its_verdict() {
 
 #[test]
 fn a_configuration_is_valid_at_the_beginning_only() {
-    let config = || check(Prepared::Config, &FakeVerifier, &rules());
+    let config = || check(Prepared::FirstConfig, &FakeVerifier, &rules());
     let block = [config(), config()];
     let verdicts = |number| codes(&judge(number, &block, &Committed::default()).unwrap());
     let refused = Code::InvalidConfigTransaction;
@@ -570,4 +570,25 @@ proptest! {
         let verdicts = judge(9, &checked, &committed).unwrap();
         prop_assert!(!(verdicts[first].is_valid() && verdicts[second].is_valid()));
     }
+}
+
+#[test]
+fn of_two_configurations_in_a_block_the_first_takes_effect() {
+    let (a, b) = (identity("A", "admin a"), identity("B", "admin b"));
+    let checked = |nonce| {
+        let envelope = config(1, nonce, &[&a, &b]);
+        check(prepare(&envelope, &channel()), &FakeVerifier, &rules())
+    };
+    let block = [checked(1), checked(2), checked(1)];
+    let verdicts = judge(3, &block, &Committed::default()).unwrap();
+    assert_eq!(
+        codes(&verdicts),
+        [
+            Code::Valid,
+            Code::InvalidConfigTransaction,
+            Code::DuplicateTxid
+        ]
+    );
+    assert_eq!(verdicts[1].reason, Some(Reason::ConfigOvertaken));
+    assert!(updates(3, &block, &verdicts).next().is_none());
 }
