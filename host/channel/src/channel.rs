@@ -43,7 +43,7 @@ impl ComponentStore {
         Self { dir, runtime }
     }
 
-    fn load(&self, contract: &ContractId, sha256: &str) -> Result<Compiled, ChannelError> {
+    fn load(&self, contract: &ContractId, sha256: &str) -> Result<Arc<Compiled>, ChannelError> {
         let missing = || ChannelError::NoComponent {
             contract: contract.clone(),
             sha256: sha256.to_owned(),

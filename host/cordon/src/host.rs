@@ -12,6 +12,7 @@ use cordon_execute::{Profile, Runtime};
 use cordon_gateway::{Host, HostOptions, Peer, Tls, TlsOptions, serve};
 use cordon_identity::{Certificate, SignatureCache};
 use cordon_order::{EmbeddedLog, HostCredentials, OrderingLog, RemoteLog};
+use cordon_policy::AccessPolicyFile;
 use cordon_types::{ChannelId, MspId};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -243,6 +244,13 @@ impl RunningHost {
             server,
             stop,
         })
+    }
+
+    /// The access policies in force on a channel, if this host is a member.
+    pub(crate) fn access_policies(&self, channel: &str) -> Option<Vec<AccessPolicyFile>> {
+        let mut channels = self.channels.iter();
+        let found = channels.find(|known| known.id().as_str() == channel)?;
+        Some(found.config().access_policies.clone())
     }
 
     /// Resolves when the server has ended by itself, which is an error.

@@ -6,6 +6,7 @@ use cordon_channel::ChainVerifier;
 use cordon_client::{Call, Client};
 use cordon_types::{TxId, ValidationCode};
 use cordon_wire::block::CommittedBlock;
+use cordon_wire::config::ConfigTransaction;
 use cordon_wire::proto::common::BlockchainInfo;
 use cordon_wire::transaction::{Envelope, Transaction};
 use cordon_wire::{Message as _, decode};
@@ -75,6 +76,7 @@ async fn look(command: &LedgerCommand, output: &Output) -> Result<()> {
             let call = Call::new("qscc", "GetBlockByTxID", &[&caller.channel, id]);
             let block = CommittedBlock::parse(&client.evaluate(&call).await?)?;
             let (text, value) = find_transaction(&block, id)
+                .or_else(|| find_config(&block, id))
                 .with_context(|| format!("block {} does not hold {id}", block.header.number))?;
             output.result(&text, &value);
         }
@@ -230,6 +232,36 @@ fn find_transaction(block: &CommittedBlock, id: &str) -> Option<(String, Value)>
         &transaction,
         code,
     ))
+}
+
+fn find_config(block: &CommittedBlock, id: &str) -> Option<(String, Value)> {
+    let mut configs = block
+        .data
+        .iter()
+        .zip(&block.codes)
+        .filter_map(|(envelope, code)| {
+            let config = ConfigTransaction::parse(Envelope::parse(envelope).ok()?).ok()?;
+            Some((config, *code))
+        });
+    let (config, code) = configs.find(|(config, _)| config.tx_id.to_string() == id)?;
+    let number = block.header.number;
+    let creator = organization(&config.header.creator);
+    let approvals = config.approvals.iter();
+    let approved: Vec<String> = approvals.map(|a| organization(&a.creator)).collect();
+    let text = format!(
+        "transaction {id}\nblock         {number}\nverdict       {code}\nconfiguration {}\ncreator       {creator}\napproved by   {}",
+        config.sequence,
+        approved.join(", ")
+    );
+    let value = json!({
+        "transaction": id,
+        "block": number,
+        "code": code.name(),
+        "configuration": config.sequence,
+        "creator": creator,
+        "approvedBy": approved,
+    });
+    Some((text, value))
 }
 
 fn describe_transaction(

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::NetworkArgs;
 use crate::host::{HostConfig, RunningHost, Shared};
 use crate::material;
-use crate::network::Network;
+use crate::network::{ChannelEntry, Network, read_access_policies};
 use crate::output::Output;
 use crate::provision::{Provisioned, provision};
 use crate::store;
@@ -89,6 +89,22 @@ impl RunningNetwork {
             .await
             .context("the hosts do not answer")??;
         Ok(running)
+    }
+
+    /// The channels whose access policies are not those in the network's files: these count when the
+    /// network is made, and later only when they are put on the ledger.
+    fn with_other_access_policies<'a>(&self, network: &'a Network) -> Vec<&'a ChannelEntry> {
+        let differs = |entry: &&ChannelEntry| {
+            let in_force = self
+                .0
+                .iter()
+                .find_map(|host| host.access_policies(&entry.name));
+            let files = read_access_policies(&entry.access_policies).ok();
+            in_force
+                .zip(files)
+                .is_some_and(|(in_force, files)| in_force != files)
+        };
+        network.channels.iter().filter(differs).collect()
     }
 
     /// Resolves when a host ends by itself, which is an error.
@@ -169,6 +185,13 @@ pub(crate) async fn up(args: &NetworkArgs, output: &Output) -> Result<()> {
             organization.msp_id,
             organization.port,
             users.join(" ")
+        ));
+    }
+    for channel in running.with_other_access_policies(&network) {
+        output.note(&format!(
+            "note: the files in {} are not the access policies in force on channel {}; `cordon policy set` puts them there",
+            channel.access_policies.display(),
+            channel.name
         ));
     }
     let seconds = started.elapsed().as_secs_f64();

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cordon_types::ContractId;
-use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
@@ -62,18 +61,16 @@ pub struct Compiled {
     /// Whether it imports `ledger-query`.
     pub(crate) asks: bool,
     metadata: String,
+    /// Every accepted name → index of the function; `None` when two interfaces share it.
+    names: BTreeMap<String, Option<usize>>,
 }
 
 /// A contract on a channel, ready to be called any number of times at once.
 pub struct Contract {
     id: ContractId,
-    hash: [u8; 32],
+    compiled: Arc<Compiled>,
     pub(crate) profile: Arc<Profile>,
     pub(crate) instance: InstancePre<CallState>,
-    functions: Vec<Function>,
-    metadata: String,
-    /// Every accepted name → index of the function; `None` when two interfaces share it.
-    names: BTreeMap<String, Option<usize>>,
     callees: BTreeSet<ContractId>,
     asks: bool,
 }
@@ -83,6 +80,7 @@ impl Compiled {
         engine: &Engine,
         component: Component,
         bytes: &[u8],
+        hash: [u8; 32],
     ) -> Result<Self, InstallError> {
         let ty = component.component_type();
         let mut calls = Vec::new();
@@ -151,8 +149,9 @@ impl Compiled {
         // Deterministic order for listings, whatever order the component's sections have.
         functions.sort_by(|a, b| a.wit_name.cmp(&b.wit_name));
         Ok(Self {
-            hash: Sha256::digest(bytes).into(),
+            hash,
             metadata: metadata(&functions, bytes),
+            names: names(&functions),
             component,
             functions,
             calls,
@@ -174,7 +173,7 @@ impl Compiled {
 impl Contract {
     pub(crate) fn new(
         id: ContractId,
-        compiled: Compiled,
+        compiled: Arc<Compiled>,
         profile: &Arc<Profile>,
         instance: InstancePre<CallState>,
         callees: BTreeSet<ContractId>,
@@ -183,12 +182,9 @@ impl Contract {
         Self {
             asks,
             id,
-            hash: compiled.hash,
+            compiled,
             profile: Arc::clone(profile),
             instance,
-            names: names(&compiled.functions),
-            metadata: compiled.metadata,
-            functions: compiled.functions,
             callees,
         }
     }
@@ -210,18 +206,18 @@ impl Contract {
 
     /// SHA-256 of the component.
     pub fn hash(&self) -> [u8; 32] {
-        self.hash
+        self.compiled.hash
     }
 
     /// All functions, sorted by WIT name.
     pub fn functions(&self) -> &[Function] {
-        &self.functions
+        &self.compiled.functions
     }
 
     /// What the contract says of itself, JSON: functions, parameters and answers as JSON schemas, with
     /// the doc comments of its WIT where the component carries them.
     pub fn metadata(&self) -> &str {
-        &self.metadata
+        &self.compiled.metadata
     }
 
     /// The function that a client means by `name`: `HealthCenter:CreateEmr`,
@@ -230,15 +226,15 @@ impl Contract {
     /// # Errors
     /// A sentence for the client, when there is none or it is not clear which.
     pub fn function(&self, name: &str) -> Result<&Function, String> {
-        match self.names.get(name) {
-            Some(Some(index)) => Ok(&self.functions[*index]),
+        match self.compiled.names.get(name) {
+            Some(Some(index)) => Ok(&self.compiled.functions[*index]),
             Some(None) => Err(format!(
                 "several interfaces have a function {name}: say which, as Interface:{name}"
             )),
             None => {
                 let shown: String = name.chars().take(64).collect();
                 let known: Vec<&str> = self
-                    .functions
+                    .functions()
                     .iter()
                     .map(|function| function.name.as_str())
                     .collect();

@@ -15,7 +15,7 @@ use crate::profile::Profile;
 pub(crate) struct Links<'a> {
     pub(crate) linker: &'a Linker<CallState>,
     pub(crate) profile: &'a Arc<Profile>,
-    pub(crate) compiled: BTreeMap<ContractId, Compiled>,
+    pub(crate) compiled: BTreeMap<ContractId, Arc<Compiled>>,
     pub(crate) linked: BTreeMap<ContractId, Arc<Contract>>,
     /// Every interface that contracts export, with its exporters.
     pub(crate) exporters: BTreeMap<String, Vec<ContractId>>,
@@ -27,7 +27,7 @@ impl<'a> Links<'a> {
     pub(crate) fn new(
         linker: &'a Linker<CallState>,
         profile: &'a Arc<Profile>,
-        compiled: BTreeMap<ContractId, Compiled>,
+        compiled: BTreeMap<ContractId, Arc<Compiled>>,
     ) -> Self {
         let mut exporters: BTreeMap<String, Vec<ContractId>> = BTreeMap::new();
         for (id, contract) in &compiled {

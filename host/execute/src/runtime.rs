@@ -1,9 +1,11 @@
 //! The engine: one per process, the same settings on every host of a channel.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use cordon_types::ContractId;
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
@@ -21,6 +23,8 @@ pub struct Runtime {
     engine: Engine,
     linker: Arc<Linker<CallState>>,
     profile: Arc<Profile>,
+    /// Components compiled before that are still in use, by SHA-256: hosts of one process share them.
+    compiled: Arc<Mutex<BTreeMap<[u8; 32], Weak<Compiled>>>>,
 }
 
 impl Runtime {
@@ -37,6 +41,7 @@ impl Runtime {
             engine,
             linker: Arc::new(linker),
             profile: Arc::new(profile),
+            compiled: Arc::default(),
         })
     }
 
@@ -44,7 +49,7 @@ impl Runtime {
     ///
     /// # Errors
     /// [`InstallError`] naming the import, export or limit that stands in the way.
-    pub fn compile(&self, bytes: &[u8]) -> Result<Compiled, InstallError> {
+    pub fn compile(&self, bytes: &[u8]) -> Result<Arc<Compiled>, InstallError> {
         let max = self.profile.component_bytes_max;
         if bytes.len() > max {
             return Err(InstallError::TooLarge {
@@ -52,9 +57,18 @@ impl Runtime {
                 max,
             });
         }
+        let hash = Sha256::digest(bytes).into();
+        let known = self.compiled.lock().get(&hash).and_then(Weak::upgrade);
+        if let Some(known) = known {
+            return Ok(known);
+        }
         let component = Component::from_binary(&self.engine, bytes)
             .map_err(|error| InstallError::Invalid(format!("{error:#}")))?;
-        Compiled::new(&self.engine, component, bytes)
+        let compiled = Arc::new(Compiled::new(&self.engine, component, bytes, hash)?);
+        let mut all = self.compiled.lock();
+        all.retain(|_, known| known.strong_count() > 0);
+        all.insert(hash, Arc::downgrade(&compiled));
+        Ok(compiled)
     }
 
     /// Makes the contracts of one channel: each import of another contract's interface is linked to
@@ -65,7 +79,7 @@ impl Runtime {
     /// differs, or that closes a circle.
     pub fn link(
         &self,
-        compiled: BTreeMap<ContractId, Compiled>,
+        compiled: BTreeMap<ContractId, Arc<Compiled>>,
     ) -> Result<BTreeMap<ContractId, Arc<Contract>>, LinkError> {
         Links::new(&self.linker, &self.profile, compiled).all()
     }

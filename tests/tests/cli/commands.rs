@@ -20,6 +20,10 @@ fn help_of_every_command() {
         (&["ledger", "block"], "Usage: cordon ledger block"),
         (&["ledger", "tx"], "Usage: cordon ledger tx"),
         (&["ledger", "verify"], "Usage: cordon ledger verify"),
+        (&["policy"], "Usage: cordon policy"),
+        (&["policy", "show"], "Usage: cordon policy show"),
+        (&["policy", "history"], "Usage: cordon policy history"),
+        (&["policy", "set"], "Usage: cordon policy set"),
         (&["demo"], "Usage: cordon demo"),
         (&["bench"], "Usage: cordon bench"),
     ];
