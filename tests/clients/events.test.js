@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +8,18 @@ import { StatusCode, checkpointers } from '@hyperledger/fabric-gateway';
 import { common, peer } from '@hyperledger/fabric-protos';
 
 import { CHANNEL, text } from './network.js';
-import { failure, height, newId, note, patient, register, take, town } from './town.js';
+import {
+  failure,
+  headerHash,
+  height,
+  newId,
+  note,
+  patient,
+  register,
+  sha256,
+  take,
+  town,
+} from './town.js';
 
 const network = await town();
 const hospital = network.connect('hospital/hc1');
@@ -159,7 +169,7 @@ test('blocks from the first one on form one chain, the same on every host', asyn
     assert.equal(header.getNumber(), number);
     assert.deepEqual(header.getPreviousHash_asU8(), previous);
     assert.deepEqual(header.getDataHash_asU8(), sha256(...entries));
-    previous = sha256(headerDer(number, previous, header.getDataHash_asU8()));
+    previous = headerHash(header);
     const filter = block.getMetadata().getMetadataList_asU8()[common.BlockMetadataIndex.TRANSACTIONS_FILTER];
     assert.equal(filter.length, entries.length);
     for (const [index, entry] of entries.entries()) {
@@ -178,19 +188,6 @@ test('blocks from the first one on form one chain, the same on every host', asyn
   const content = (block) => [block.getHeader().toObject(), block.getData().toObject()];
   assert.deepEqual(there.map(content), blocks.map(content));
 });
-
-const sha256 = (...parts) => {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part);
-  return new Uint8Array(hash.digest());
-};
-
-/** A block header in DER, as far as its number stays below 128. */
-function headerDer(number, ...hashes) {
-  assert.ok(number < 128);
-  const fields = [[2, 1, number], ...hashes.map((hash) => [4, hash.length, ...hash])].flat();
-  return Buffer.from([0x30, fields.length, ...fields]);
-}
 
 function channelHeader(entry) {
   const envelope = common.Envelope.deserializeBinary(entry);

@@ -3,7 +3,15 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
@@ -24,6 +32,7 @@ assert.ok(patients.every(({ notes }) => notes.length >= 3));
 
 const dir = mkdtempSync(join(tmpdir(), 'cordon-import-'));
 const file = join(dir, 'town.toml');
+cpSync(dirname(TOWN), dir, { recursive: true }); // Access policies lie beside the file.
 writeFileSync(file, townWithPatients());
 const network = new Network({ file, dir: join(dir, 'network') });
 const times = [];

@@ -126,9 +126,11 @@ export class Network {
       submitOptions: within(10),
       commitStatusOptions: within(30),
     });
-    const network = gateway.getNetwork(CHANNEL);
+    const channel = (name) => gateway.getNetwork(name);
+    const network = channel(CHANNEL);
     const connection = {
       gateway,
+      channel,
       network,
       emr: (interfaceName) => network.getContract('emr', interfaceName),
       close: () => {
