@@ -16,11 +16,20 @@ use serde_json::Value;
 fn policies(dir: &Path, name: &str, change: impl Fn(String) -> String) -> PathBuf {
     let folder = dir.join(name);
     fs::create_dir(&folder).unwrap();
-    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../policies/providers")).unwrap() {
+    for entry in fs::read_dir(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../policies/providers"
+    ))
+    .unwrap()
+    {
         let path = entry.unwrap().path();
         let text = fs::read_to_string(&path).unwrap();
         let file = path.file_name().unwrap();
-        let text = if file == "emr.cedar" { change(text) } else { text };
+        let text = if file == "emr.cedar" {
+            change(text)
+        } else {
+            text
+        };
         fs::write(folder.join(file), text).unwrap();
     }
     folder
@@ -60,7 +69,12 @@ async fn who_may_call_is_changed_by_admins_of_the_members_together() {
     let mut table = Table::new();
     let refused = |text: &'static str| (1, text);
     for (case, admins, folder, (code, text)) in [
-        ("one of two", &ADMINS[..1], &nobody, refused("admins of 1 of 2 organisations")),
+        (
+            "one of two",
+            &ADMINS[..1],
+            &nobody,
+            refused("admins of 1 of 2 organisations"),
+        ),
         (
             "two of one",
             &["hospital/admin", "hospital/hc1"],
@@ -79,14 +93,26 @@ async fn who_may_call_is_changed_by_admins_of_the_members_together() {
             &nobody,
             refused("admins of 1 of 2 organisations"),
         ),
-        ("the same again", &ADMINS, &everybody, refused("nothing to change")),
+        (
+            "the same again",
+            &ADMINS,
+            &everybody,
+            refused("nothing to change"),
+        ),
         (
             "misspelt",
             &ADMINS,
             &misspelt,
-            refused("emr.cedar:14:30: contract emr has no function or interface \"Physicain\"; did you mean \"Physician\"?"),
+            refused(
+                "emr.cedar:14:30: contract emr has no function or interface \"Physicain\"; did you mean \"Physician\"?",
+            ),
         ),
-        ("no folder", &ADMINS, &scratch.path().join("none"), refused("cannot read access policies")),
+        (
+            "no folder",
+            &ADMINS,
+            &scratch.path().join("none"),
+            refused("cannot read access policies"),
+        ),
     ] {
         let found = set(&network, admins, folder);
         table.equal(case, found.code, code);
@@ -105,7 +131,10 @@ async fn who_may_call_is_changed_by_admins_of_the_members_together() {
         let error = create_emr(client, "pa2").await.unwrap_err();
         let (status, sentence) = error.contract_refusal().unwrap();
         assert_eq!(status, 403);
-        assert!(sentence.starts_with("no access policy of contract emr permits"), "{sentence}");
+        assert!(
+            sentence.starts_with("no access policy of contract emr permits"),
+            "{sentence}"
+        );
     }
     let versions = history(&network, "clinic/py2")["versions"].clone();
     assert_eq!(versions.as_array().unwrap().len(), 2);
@@ -132,18 +161,27 @@ async fn who_may_call_is_changed_by_admins_of_the_members_together() {
     network.start_host(CLINIC);
     network.answers("hospital/hc1").await;
     network.answers("clinic/hc2").await;
-    assert!(create_emr(&network.client("clinic/hc2"), "pa2").await.is_err());
+    assert!(
+        create_emr(&network.client("clinic/hc2"), "pa2")
+            .await
+            .is_err()
+    );
     assert_eq!(history(&network, "hospital/hc1")["versions"], versions);
 
     // And back; auditors follow all of it.
     let done = set(&network, &["clinic/admin", "hospital/admin"], &everybody);
     assert_eq!(done.code, 0, "{done:?}");
     network.settled().await;
-    create_emr(&network.client("clinic/hc2"), "pa2").await.unwrap();
+    create_emr(&network.client("clinic/hc2"), "pa2")
+        .await
+        .unwrap();
     for caller in ADMINS {
         let verified = network.cli(&["ledger", "verify", "--as", caller]);
         assert_eq!(verified.code, 0, "{verified:?}");
-        assert!(verified.stdout.contains("verified 5 blocks"), "{verified:?}");
+        assert!(
+            verified.stdout.contains("verified 5 blocks"),
+            "{verified:?}"
+        );
     }
 }
 
@@ -162,17 +200,28 @@ async fn a_configuration_that_changes_anything_else_is_refused() {
         config.to_document()
     };
     let documents = [
-        (changed(&|c| c.organizations.truncate(1)), 1, "only access policies can be changed"),
+        (
+            changed(&|c| c.organizations.truncate(1)),
+            1,
+            "only access policies can be changed",
+        ),
         (
             changed(&|c| c.contracts[0].endorsement_policy = "OR('HospitalMSP.peer')".to_owned()),
             1,
             "only access policies can be changed",
         ),
         (Bytes::from_static(b"{}"), 1, "no channel configuration"),
-        (changed(&|c| c.access_policies.clear()), 2, "its number is 2, and the next is 1"),
+        (
+            changed(&|c| c.access_policies.clear()),
+            2,
+            "its number is 2, and the next is 1",
+        ),
     ];
     for (document, sequence, text) in documents {
-        let error = client.configure(sequence, &document, &admins).await.unwrap_err();
+        let error = client
+            .configure(sequence, &document, &admins)
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains(text), "{error}");
     }
     assert_eq!(network.settled().await, before);
@@ -192,7 +241,10 @@ async fn a_configuration_that_changes_anything_else_is_refused() {
         })
         .collect();
     assert!(
-        matches!(codes[..], [None | Some(ValidationCode::InvalidConfigTransaction)]),
+        matches!(
+            codes[..],
+            [None | Some(ValidationCode::InvalidConfigTransaction)]
+        ),
         "{codes:?}"
     );
     network.settled().await;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use cordon_channel::Channel;
 use cordon_execute::{HostError, Ledgers, OpenedLedger};
 use cordon_types::{Caller, ChannelId, StateError};
-use tokio::runtime::Handle;
+use futures::future::join_all;
 
 use crate::height::catch_up;
 use crate::host::Host;
@@ -18,26 +18,25 @@ pub(crate) struct CallerLedgers {
     creator: Bytes,
     /// When the proposal was signed, seconds since the Unix epoch.
     time: i64,
-    /// Blocks that the host which sent the proposal has of other channels.
-    heights: BTreeMap<ChannelId, u64>,
-    runtime: Handle,
 }
 
 impl CallerLedgers {
-    /// To be made within the network's runtime.
-    pub(crate) fn new(
-        host: &Arc<Host>,
-        creator: Bytes,
-        time: i64,
-        heights: BTreeMap<ChannelId, u64>,
-    ) -> Self {
+    pub(crate) fn new(host: &Arc<Host>, creator: Bytes, time: i64) -> Self {
         Self {
             host: Arc::clone(host),
             creator,
             time,
-            heights,
-            runtime: Handle::current(),
         }
+    }
+
+    /// Waits until this host has as many blocks of other channels as whoever sent the proposal, or has
+    /// waited long enough. Before a contract runs: while one does, its own channel cannot commit.
+    pub(crate) async fn catch_up(&self, heights: &BTreeMap<ChannelId, u64>) {
+        let waits = heights.iter().filter_map(|(id, &height)| {
+            let channel = self.channel(id.as_str())?;
+            Some(catch_up(channel, height))
+        });
+        join_all(waits).await;
     }
 
     /// The channel, if its members include both this host's organisation and the caller's, by the
@@ -70,10 +69,6 @@ impl Ledgers for CallerLedgers {
         let Some(installed) = channel.contract(contract) else {
             return Ok(None);
         };
-        if let Some(&height) = self.heights.get(channel.id()) {
-            // This thread executes contracts, where waiting is allowed.
-            self.runtime.block_on(catch_up(channel, height));
-        }
         Ok(Some(OpenedLedger {
             channel: channel.id().clone(),
             contract: Arc::clone(&installed.code),

@@ -23,12 +23,7 @@ impl Host {
             .await
             .map_err(|_| Failure::ShuttingDown)?;
         let accepted = Arc::clone(accepted);
-        let ledgers = Arc::new(CallerLedgers::new(
-            self,
-            accepted.proposal.header.creator.clone(),
-            accepted.checked.timestamp.0,
-            accepted.others.clone(),
-        ));
+        let ledgers = Arc::new(self.ledgers_of(&accepted));
         let creator = accepted.proposal.header.creator.clone();
         let access = accepted.channel.access(accepted.installed.id(), creator);
         let run = move || {
@@ -56,6 +51,12 @@ impl Host {
             Ok(Err(error)) => Err(self.broken(&error)),
             Err(error) => Err(self.broken(&error)),
         }
+    }
+
+    /// What the contract can ask in the name of a proposal's creator.
+    pub(crate) fn ledgers_of(self: &Arc<Self>, accepted: &Accepted) -> CallerLedgers {
+        let creator = accepted.proposal.header.creator.clone();
+        CallerLedgers::new(self, creator, accepted.checked.timestamp.0)
     }
 
     /// The refusal in an execution, if it is one.

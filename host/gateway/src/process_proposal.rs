@@ -28,9 +28,10 @@ pub(crate) async fn process_proposal(
             ..Default::default()
         }));
     }
-    let mut accepted = host.accept(proposal)?;
-    accepted.others = others;
-    let accepted = Arc::new(accepted);
+    let accepted = Arc::new(host.accept(proposal)?);
+    if accepted.installed.code.asks_other_channels() {
+        host.ledgers_of(&accepted).catch_up(&others).await;
+    }
     if let Some(height) = height {
         catch_up(&accepted.channel, height).await;
     }

@@ -18,8 +18,6 @@ pub(crate) struct Accepted {
     pub(crate) proposal: Proposal,
     pub(crate) checked: CheckedProposal,
     pub(crate) installed: Installed,
-    /// The least number of blocks of other channels that the contract is to see, if it asks them.
-    pub(crate) others: BTreeMap<ChannelId, u64>,
 }
 
 /// Takes the proposal of a request apart. The hints must not contradict what is signed.
@@ -99,7 +97,6 @@ impl Host {
             proposal,
             checked,
             installed,
-            others: BTreeMap::new(),
         })
     }
 
