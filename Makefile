@@ -6,7 +6,7 @@ SHELL := /bin/bash
 # Both cores are busy inside one cargo; two of them would wait for each other's locks.
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup build contracts fmt fmt-check lint deny edges reproducible test test-rust \
+.PHONY: help setup build contracts hostile fmt fmt-check lint deny edges reproducible test test-rust \
 	test-contracts test-clients test-unit test-e2e import-demo demo bench doc network ci clean
 
 # Two profiles, each for one purpose and none compiled three times:
@@ -27,6 +27,7 @@ export CORDON_BIN := $(CORDON)
 
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 NEXTEST_RUN := cargo nextest run $(LOCKED) --workspace --config-file .ci/nextest.toml
+HOSTILE := --manifest-path tests/hostile/Cargo.toml --target-dir target/hostile-native
 COMPONENTIZE := --manifest-path contracts/componentize/Cargo.toml --target-dir target/componentize
 
 help: ## this list
@@ -43,6 +44,9 @@ build: ## the host: target/release/cordon
 contracts: ## all contracts as components: target/contracts/
 	contracts/build.sh
 
+hostile: ## the contracts that only tests deploy: target/hostile/
+	CORDON_CONTRACTS=tests/hostile contracts/build.sh
+
 doc: ## documentation of our crates: target/doc/
 	RUSTDOCFLAGS=-Dwarnings cargo doc $(LOCKED) --workspace --no-deps
 
@@ -51,16 +55,19 @@ doc: ## documentation of our crates: target/doc/
 fmt: ## format all Rust
 	cargo fmt --all
 	cd contracts && cargo fmt --all
+	cd tests/hostile && cargo fmt --all
 	cargo fmt --manifest-path contracts/componentize/Cargo.toml
 
 fmt-check: ## is all Rust formatted?
 	cargo fmt --all --check
 	cd contracts && cargo fmt --all --check
+	cd tests/hostile && cargo fmt --all --check
 	cargo fmt --manifest-path contracts/componentize/Cargo.toml --check
 
 lint: ## clippy, warnings refused
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	cd contracts && cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	cargo clippy $(LOCKED) $(HOSTILE) -- -D warnings
 	cargo clippy $(LOCKED) $(COMPONENTIZE) --all-targets -- -D warnings
 
 deny: ## licences, banned and duplicate packages, advisories (installs cargo-deny into target/tools)
@@ -76,7 +83,7 @@ reproducible: ## do contracts built twice, in two folders, have the same bytes?
 
 test: setup contracts build test-rust test-contracts test-clients ## everything that tests
 
-test-rust: contracts build
+test-rust: contracts hostile build
 ifdef NEXTEST
 	$(NEXTEST_RUN)
 	cargo test $(LOCKED) --workspace --doc
@@ -97,7 +104,7 @@ else
 	cargo test $(LOCKED) --workspace --exclude cordon-tests
 endif
 
-test-e2e: contracts build ## the whole system: target/release/cordon from outside
+test-e2e: contracts hostile build ## the whole system: target/release/cordon from outside
 ifdef NEXTEST
 	$(NEXTEST_RUN) -E 'package(cordon-tests)'
 else

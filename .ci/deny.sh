@@ -20,7 +20,7 @@ fi
 
 echo "deny: host"
 "$deny" --locked --config deny.toml check bans licenses sources
-for workspace in contracts contracts/componentize; do
+for workspace in contracts contracts/componentize tests/hostile; do
     echo "deny: $workspace"
     # The skips of deny.toml are the host's.
     "$deny" --locked --config deny.toml --manifest-path "$workspace/Cargo.toml" \
@@ -28,7 +28,8 @@ for workspace in contracts contracts/componentize; do
 done
 
 echo "deny: advisories"
-for manifest in Cargo.toml contracts/Cargo.toml contracts/componentize/Cargo.toml; do
+for manifest in Cargo.toml contracts/Cargo.toml contracts/componentize/Cargo.toml \
+    tests/hostile/Cargo.toml; do
     "$deny" --locked --config deny.toml --manifest-path "$manifest" check advisories ||
         echo "deny: advisories for $manifest, or no way to the database (above): look, but go on"
 done

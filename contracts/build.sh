@@ -5,23 +5,26 @@
 # any folder: paths are remapped, and what decides about bytes is said here and in Cargo.toml.
 # check-reproducible.sh holds it to that.
 #
+#   CORDON_CONTRACTS         another workspace of contracts, for example tests/hostile; its components
+#                            go to target/ and the last part of its name, here target/hostile/
 #   CORDON_CONTRACTS_TARGET  the folder for everything that is built; default target/
 #   CORDON_WASM_TOOLCHAIN    see toolchain.sh
 set -eu
 
-contracts=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd -P)
-root=$(dirname -- "$contracts")
+here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd -P)
+root=$(dirname -- "$here")
+contracts=$(CDPATH= cd -- "${CORDON_CONTRACTS:-$here}" && pwd -P)
 target=${CORDON_CONTRACTS_TARGET:-$root/target}
-out=$target/contracts
+out=$target/$(basename -- "$contracts")
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 mkdir -p "$out"
 
 # The native tool first: it must not see the variables of the wasm toolchain.
 CARGO_TARGET_DIR=$target/componentize \
-    cargo build --quiet --locked --manifest-path "$contracts/componentize/Cargo.toml"
+    cargo build --quiet --locked --manifest-path "$here/componentize/Cargo.toml"
 componentize=$target/componentize/debug/componentize
 
-toolchain=$("$contracts/toolchain.sh")
+toolchain=$("$here/toolchain.sh")
 eval "$toolchain"
 
 # Flags are separated by U+001F, so that folders may have spaces.
@@ -55,7 +58,7 @@ for name in $names; do packages="$packages --package $name"; done
 
 # shellcheck disable=SC2086 # lists of words
 (cd "$contracts" && unset RUSTFLAGS &&
-    CARGO_ENCODED_RUSTFLAGS=$flags CARGO_TARGET_DIR=$target/contracts-build \
+    CARGO_ENCODED_RUSTFLAGS=$flags CARGO_TARGET_DIR=$out-build \
         cargo build --locked --release --lib --target wasm32-unknown-unknown \
         $CORDON_WASM_CARGO_ARGS $packages)
 
@@ -65,6 +68,6 @@ for name in $names; do
     if [ -f "$contracts/$name/wit.deps" ]; then
         while read -r called; do set -- "$@" "$contracts/$called/wit"; done <"$contracts/$name/wit.deps"
     fi
-    core=$target/contracts-build/wasm32-unknown-unknown/release/$(echo "$name" | tr - _).wasm
+    core=$out-build/wasm32-unknown-unknown/release/$(echo "$name" | tr - _).wasm
     "$componentize" "$core" "$out/$name.wasm" "$@" "$contracts/$name/wit"
 done

@@ -35,8 +35,13 @@ impl std::fmt::Debug for Standing {
 }
 
 pub(crate) async fn standing(client: &Client) -> Result<Standing, ClientError> {
-    let info = chain_info(client).await?;
-    let last = block(client, info.height - 1).await?;
+    standing_on(client, CHANNEL).await
+}
+
+/// Where the client's host is on a channel that the client is for.
+pub(crate) async fn standing_on(client: &Client, channel: &str) -> Result<Standing, ClientError> {
+    let info = chain_info_on(client, channel).await?;
+    let last = block_on(client, channel, info.height - 1).await?;
     // The block is the one whose hash was told, or something is very wrong.
     assert_eq!(last.hash().as_slice(), info.current_block_hash);
     Ok(Standing {
@@ -51,21 +56,34 @@ pub(crate) async fn standing(client: &Client) -> Result<Standing, ClientError> {
 /// # Errors
 /// The client's.
 pub async fn chain_info(client: &Client) -> Result<BlockchainInfo, ClientError> {
-    let call = Call::new("qscc", "GetChainInfo", &[CHANNEL]);
+    chain_info_on(client, CHANNEL).await
+}
+
+async fn chain_info_on(client: &Client, channel: &str) -> Result<BlockchainInfo, ClientError> {
+    let call = Call::new("qscc", "GetChainInfo", &[channel]);
     Ok(BlockchainInfo::decode(client.evaluate(&call).await?).unwrap())
 }
 
-async fn block(client: &Client, number: u64) -> Result<CommittedBlock, ClientError> {
-    let call = Call::new("qscc", "GetBlockByNumber", &[CHANNEL, &number.to_string()]);
+async fn block_on(
+    client: &Client,
+    channel: &str,
+    number: u64,
+) -> Result<CommittedBlock, ClientError> {
+    let call = Call::new("qscc", "GetBlockByNumber", &[channel, &number.to_string()]);
     Ok(CommittedBlock::parse(&client.evaluate(&call).await?).unwrap())
 }
 
 /// All blocks of a host, checked to be a chain: numbers, previous hashes and data hashes.
 pub async fn blocks(client: &Client) -> Vec<CommittedBlock> {
-    let height = chain_info(client).await.unwrap().height;
+    blocks_on(client, CHANNEL).await
+}
+
+/// The same of a channel that the client is for.
+pub async fn blocks_on(client: &Client, channel: &str) -> Vec<CommittedBlock> {
+    let height = chain_info_on(client, channel).await.unwrap().height;
     let mut blocks: Vec<CommittedBlock> = Vec::new();
     for number in 0..height {
-        let block = block(client, number).await.unwrap();
+        let block = block_on(client, channel, number).await.unwrap();
         assert_eq!(block.header.number, number);
         let previous = blocks
             .last()

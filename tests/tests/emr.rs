@@ -12,14 +12,17 @@ use cordon_tests::{
 use cordon_types::ValidationCode;
 use tonic::Code;
 
-const ONLY_PHYSICIANS: &str = "chaincode response 403, Only a caller whose certificate has userRole \"physician\" may do this.";
-const ONLY_HEALTH_CENTERS: &str = "chaincode response 403, Only a caller whose certificate has userRole \"healthcenter\" may do this.";
-const ONLY_PATIENTS: &str =
-    "chaincode response 403, Only a caller whose certificate has userRole \"patient\" may do this.";
 const UNKNOWN_PATIENT: &str =
     "chaincode response 404, This patient has no medical record in your organisation.";
 /// Stands in arguments and records, and must stand in no log.
 const SECRET: &str = "Annabelle-Unlogged";
+
+/// What the access policy says to whom it does not permit `function`.
+fn denied(function: &str) -> String {
+    format!(
+        "chaincode response 403, no access policy of contract emr permits {function} to a caller of HospitalMSP"
+    )
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn managing_an_emr() {
@@ -102,83 +105,104 @@ async fn the_story(network: &Network) {
 async fn roles_and_organizations_are_apart(network: &Network) {
     let before = network.settled().await;
     let user = |name: &str| network.client(name);
-    let cases: &[(&str, Client, &str, &[&str], &str)] = &[
+    let cases: &[(&str, Client, &str, &[&str], String)] = &[
         (
             "a physician opens no record",
             user("hospital/py1"),
             "HealthCenter:CreateEmr",
             &[&emr_of("pa9")],
-            ONLY_HEALTH_CENTERS,
+            denied("HealthCenter:CreateEmr"),
         ),
         (
             "a patient opens no record",
             user("hospital/pa1"),
             "HealthCenter:CreateEmr",
             &[&emr_of("pa9")],
-            ONLY_HEALTH_CENTERS,
+            denied("HealthCenter:CreateEmr"),
         ),
         (
             "an admin opens no record",
             user("hospital/admin"),
             "HealthCenter:CreateEmr",
             &[&emr_of("pa9")],
-            ONLY_HEALTH_CENTERS,
+            denied("HealthCenter:CreateEmr"),
         ),
         (
             "a health centre adds no note",
             user("hospital/hc1"),
             "Physician:AddEmrNote",
             &[&note("pa1", "x")],
-            ONLY_PHYSICIANS,
+            denied("Physician:AddEmrNote"),
         ),
         (
             "a patient adds no note",
             user("hospital/pa1"),
             "Physician:AddEmrNote",
             &[&note("pa1", "x")],
-            ONLY_PHYSICIANS,
+            denied("Physician:AddEmrNote"),
         ),
         (
             "a health centre reads no record",
             user("hospital/hc1"),
             "Physician:GetEmrByPatientId",
             &["pa1"],
-            ONLY_PHYSICIANS,
+            denied("Physician:GetEmrByPatientId"),
         ),
         (
             "a physician has no own record",
             user("hospital/py1"),
             "Patient:GetOwnEmr",
             &[],
-            ONLY_PATIENTS,
+            denied("Patient:GetOwnEmr"),
+        ),
+        (
+            "a physician asks for no record as its patient",
+            user("hospital/py1"),
+            "Patient:GetEmrByPatientId",
+            &["pa1"],
+            denied("Patient:GetEmrByPatientId"),
+        ),
+        (
+            "a pediatrician reads no record",
+            user("hospital/pd1"),
+            "Physician:GetEmrByPatientId",
+            &["pa1"],
+            denied("Physician:GetEmrByPatientId"),
+        ),
+        (
+            "nobody asks as a contract does",
+            user("hospital/py1"),
+            "Records:GetEmr",
+            &["pa1"],
+            denied("Records:GetEmr"),
         ),
         (
             "a patient reads nobody else's record",
             user("hospital/pa1"),
             "Patient:GetEmrByPatientId",
             &["pa2"],
-            "chaincode response 403, Patients may read their own record only.",
+            "chaincode response 403, Patients may read their own record only.".to_owned(),
         ),
         (
             "the clinic's physician does not read the hospital's record",
             user("clinic/py2"),
             "Physician:GetEmrByPatientId",
             &["pa1"],
-            UNKNOWN_PATIENT,
+            UNKNOWN_PATIENT.to_owned(),
         ),
         (
             "the clinic's physician adds nothing to the hospital's record",
             user("clinic/py2"),
             "Physician:AddEmrNote",
             &[&note("pa1", "x")],
-            UNKNOWN_PATIENT,
+            UNKNOWN_PATIENT.to_owned(),
         ),
         (
             "the clinic's patient has no record",
             user("clinic/pa2"),
             "Patient:GetOwnEmr",
             &[],
-            UNKNOWN_PATIENT,
+            UNKNOWN_PATIENT.to_owned(),
         ),
     ];
     let mut table = Table::new();

@@ -227,7 +227,19 @@ fn refusals_have_their_status_and_change_nothing() {
             409,
             "already",
         ),
-        ("physician", vec!["HealthCenter:CreateEmr", ANN], 403, ""),
+        // Roles are the access policies' business; whose record it is, and who asks, the contract's.
+        (
+            "patient",
+            vec!["Patient:GetEmrByPatientId", "p1"],
+            403,
+            "Patients may read their own record only.",
+        ),
+        (
+            "healthcenter",
+            vec!["Records:GetEmr", "p1"],
+            403,
+            "Only the contract \"sharing\" of this channel may ask for this.",
+        ),
         (
             "physician",
             vec!["Physician:GetEmrByPatientId", "p9"],

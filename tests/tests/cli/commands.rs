@@ -225,7 +225,7 @@ async fn calls_and_ledger() {
             "another role",
             evaluate(&["hospital/pa1", "emr", "Physician:GetEmrByPatientId", "pa1"]),
             1,
-            "Only a caller whose certificate has userRole \"physician\" may do this.",
+            "cordon: refused, 403: no access policy of contract emr permits Physician:GetEmrByPatientId to a caller of HospitalMSP",
         ),
         (
             "unknown contract",
@@ -247,15 +247,15 @@ async fn calls_and_ledger() {
         ),
         (
             "unknown organisation",
-            evaluate(&["school/pa1", "emr", "Patient:GetOwnEmr"]),
+            evaluate(&["insurer/pa1", "emr", "Patient:GetOwnEmr"]),
             1,
-            "there is no organization school in",
+            "there is no organization insurer in",
         ),
         (
             "unknown user",
             evaluate(&["hospital/pa7", "emr", "Patient:GetOwnEmr"]),
             1,
-            "organization hospital has no user pa7; there are admin, hc1, pa1, py1",
+            "organization hospital has no user pa7; there are admin, hc1, pa1, pa3, pd1, pd2, py1",
         ),
         (
             "half a user",

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use cordon_tests::{
-    CLINIC, HOSPITAL, Network, NetworkFile, Table, cordon, create_emr, eventually_async,
+    CLINIC, HOSPITAL, Network, NetworkFile, Table, cordon, create_emr, eventually_async, town_text,
 };
 
 fn files(dir: &Path) -> Vec<PathBuf> {
@@ -33,18 +33,19 @@ fn keys_are_for_their_owner_only() {
             assert_eq!(mode, 0o600, "{}", path.display());
         }
     }
-    // Two authorities, a host's two and each user's two, for both organisations.
-    assert_eq!(keys, 2 * (2 + 2 + 4 * 2));
+    // Two authorities, a host's two and each user's two: for hospital, clinic, parents and school.
+    let users = [7, 4, 3, 3];
+    assert_eq!(
+        keys,
+        users.map(|users| 2 + 2 + users * 2).iter().sum::<i32>()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_provisioned() {
     let dir = tempfile::tempdir().unwrap();
-    let text =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/town.toml"))
-            .unwrap();
+    let text = town_text();
     let component = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/contracts/emr.wasm");
-    let text = text.replace("../target/contracts/emr.wasm", component.to_str().unwrap());
     let not_a_component = dir.path().join("text.wasm");
     fs::write(&not_a_component, "text").unwrap();
     let mut table = Table::new();
@@ -140,7 +141,12 @@ async fn what_cannot_be_provisioned() {
 /// An organisation by itself: nobody but its own host looks at its TLS files.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_alone() {
-    let component = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/contracts/emr.wasm");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let component = root.join("target/contracts/emr.wasm");
+    // A folder of its own: the town's has policies for a second contract.
+    let policies = tempfile::tempdir().unwrap();
+    let policy = root.join("policies/providers/emr.cedar");
+    fs::copy(policy, policies.path().join("emr.cedar")).unwrap();
     let text = format!(
         r#"
         [[organizations]]
@@ -153,6 +159,7 @@ async fn a_host_alone() {
         name = "providers"
         organizations = ["hospital"]
         ordering = "hospital"
+        access_policies = "{}"
 
         [[channels.contracts]]
         name = "emr"
@@ -160,6 +167,7 @@ async fn a_host_alone() {
         component = "{}"
         endorsement_policy = "OR('HospitalMSP.peer')"
         "#,
+        policies.path().display(),
         component.display()
     );
     let mut network = Network::provision_from(NetworkFile::Text(text), "warn");
@@ -198,7 +206,12 @@ async fn a_host_that_cannot_start() {
     let mut network = Network::provision();
     let dir = network.dir().to_owned();
     let host = dir.join("organizations/clinic/host");
-    let component = files(&dir.join("hosts/clinic/components")).remove(0);
+    let emr = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/contracts/emr.wasm");
+    let emr = fs::read(emr).unwrap();
+    let component = files(&dir.join("hosts/clinic/components"))
+        .into_iter()
+        .find(|path| fs::read(path).unwrap() == emr)
+        .unwrap();
     let config = network.config(CLINIC);
     let cases: &[(&str, PathBuf, Damage, &str)] = &[
         (

@@ -32,14 +32,14 @@ async fn arguments() {
             &hc1,
             &["HealthCenter:DeleteEmr", "pa1"],
             404,
-            "there is no function HealthCenter:DeleteEmr; there are HealthCenter:CheckIsPatientRegistered, HealthCenter:CreateEmr, Patient:GetEmrByPatientId, Patient:GetMedicalVisitsCount, Patient:GetOwnEmr, Physician:AddEmrNote, Physician:GetEmrByPatientId, Physician:ReadEmr",
+            "there is no function HealthCenter:DeleteEmr; there are HealthCenter:CheckIsPatientRegistered, HealthCenter:CreateEmr, Patient:GetEmrByPatientId, Patient:GetMedicalVisitsCount, Patient:GetOwnEmr, Physician:AddEmrNote, Physician:GetEmrByPatientId, Physician:ReadEmr, Records:GetEmr",
         ),
         (
             "unknown interface",
             &hc1,
             &["Insurance:CreateEmr", "pa1"],
             404,
-            "there is no function Insurance:CreateEmr; there are HealthCenter:CheckIsPatientRegistered, HealthCenter:CreateEmr, Patient:GetEmrByPatientId, Patient:GetMedicalVisitsCount, Patient:GetOwnEmr, Physician:AddEmrNote, Physician:GetEmrByPatientId, Physician:ReadEmr",
+            "there is no function Insurance:CreateEmr; there are HealthCenter:CheckIsPatientRegistered, HealthCenter:CreateEmr, Patient:GetEmrByPatientId, Patient:GetMedicalVisitsCount, Patient:GetOwnEmr, Physician:AddEmrNote, Physician:GetEmrByPatientId, Physician:ReadEmr, Records:GetEmr",
         ),
         (
             "function of two interfaces",
@@ -60,7 +60,7 @@ async fn arguments() {
             &hc1,
             &[""],
             404,
-            "there is no function ; there are HealthCenter:CheckIsPatientRegistered, HealthCenter:CreateEmr, Patient:GetEmrByPatientId, Patient:GetMedicalVisitsCount, Patient:GetOwnEmr, Physician:AddEmrNote, Physician:GetEmrByPatientId, Physician:ReadEmr",
+            "there is no function ; there are HealthCenter:CheckIsPatientRegistered, HealthCenter:CreateEmr, Patient:GetEmrByPatientId, Patient:GetMedicalVisitsCount, Patient:GetOwnEmr, Physician:AddEmrNote, Physician:GetEmrByPatientId, Physician:ReadEmr, Records:GetEmr",
         ),
         (
             "no argument",

@@ -66,7 +66,9 @@ async fn proposals_of_whoever_is_not_who_they_say() {
 
     let stranger = CertificateAuthority::create("ca.hospital", "hospital", valid_now()).unwrap();
     let foreign = health_center(&stranger, "HospitalMSP", Some("client"), valid_now());
-    let outsider = health_center(&stranger, "SchoolMSP", Some("client"), valid_now());
+    let outsider = health_center(&stranger, "InsurerMSP", Some("client"), valid_now());
+    // The hospital knows that organisation, from another channel.
+    let elsewhere = health_center(&stranger, "SchoolMSP", Some("client"), valid_now());
     let at_clinic = health_center(&hospital, "ClinicMSP", Some("client"), valid_now());
     let no_unit = health_center(&hospital, "HospitalMSP", None, valid_now());
     let wrong_unit = health_center(&hospital, "HospitalMSP", Some("intern"), valid_now());
@@ -117,7 +119,12 @@ async fn proposals_of_whoever_is_not_who_they_say() {
         (
             "organisation that is no member",
             proposal(&outsider, &call),
-            "creator is not accepted: organisation \"SchoolMSP\" is not a member",
+            "creator is not accepted: organisation \"InsurerMSP\" is not a member",
+        ),
+        (
+            "as an organisation of another channel",
+            proposal(&elsewhere, &call),
+            "creator is not accepted: the certificate is not trusted by SchoolMSP: none of the authorities issued it",
         ),
         (
             "hospital's certificate as the clinic's",
