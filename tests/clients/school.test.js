@@ -343,7 +343,7 @@ test('5: the parent approves what the card says, and nothing else', async () => 
   await stranger.reports.refused(404, none, approve, ...PLACE);
   await parent.reports.refused(404, none, approve, 'tom', 'SchoolMSP', 'southside');
   await registrar.denied(approve, ...PLACE);
-  const other = 'This is not the report that you reviewed: it was made anew since. Review it again.';
+  const other = 'This is not the report that you reviewed: the digest is not that of the card\'s report form. Review the form again.';
   await parent.reports.refused(409, other, approve, ...PLACE, JSON.stringify('0'.repeat(64)));
 
   const later = { childId: 'tom', ...assessment, restrictions: null };

@@ -30,7 +30,8 @@ async fn the_second_host_is_away() {
 
     for round in ["killed", "stopped", "killed again"] {
         if round == "stopped" {
-            assert!(network.stop(CLINIC, "TERM").success());
+            let status = network.stop(CLINIC, "TERM");
+            assert!(status.success(), "{status}: {}", network.log(CLINIC));
         } else {
             network.kill(CLINIC);
         }

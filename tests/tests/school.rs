@@ -57,8 +57,7 @@ const NOT_NAMED: &str =
 const NOT_APPROVED: &str =
     "403: There is no report on this child that the parent has approved for your school.";
 const CARD_CHANGED: &str = "409: The card has changed since the report was made: the pediatrician must make it anew before it can be approved.";
-const NOT_REVIEWED: &str =
-    "409: This is not the report that you reviewed: it was made anew since. Review it again.";
+const NOT_REVIEWED: &str = "409: This is not the report that you reviewed: the digest is not that of the card's report form. Review the form again.";
 
 /// A call that is refused: who, what, with which arguments, and how.
 type Refusal<'a> = (&'a str, &'a str, &'a [&'a str], &'a str);

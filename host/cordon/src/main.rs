@@ -136,8 +136,5 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
 
 /// Ctrl-C ends the work, and what it made for itself is removed.
 async fn unless_interrupted(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    tokio::select! {
-        result = work => result,
-        () = up::interrupted() => anyhow::bail!("interrupted"),
-    }
+    up::Interrupts::listen()?.unless(work).await
 }

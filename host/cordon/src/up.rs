@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use cordon_client::Call;
 use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::NetworkArgs;
 use crate::host::{HostConfig, RunningHost, Shared};
@@ -172,7 +173,10 @@ pub(crate) async fn up(args: &NetworkArgs, output: &Output) -> Result<()> {
         ));
     }
     let (network, provisioned, _lock) = args.provision()?;
-    let mut running = RunningNetwork::start(&network, &provisioned, &args.dir).await?;
+    let mut interrupts = Interrupts::listen()?;
+    let mut running = interrupts
+        .unless(RunningNetwork::start(&network, &provisioned, &args.dir))
+        .await?;
     for organization in &network.organizations {
         let users: Vec<&str> = organization
             .users
@@ -203,7 +207,7 @@ pub(crate) async fn up(args: &NetworkArgs, output: &Output) -> Result<()> {
     );
     output.result(&text, &json!({ "ready": true, "seconds": seconds }));
     let failed = tokio::select! {
-        () = interrupted() => None,
+        () = interrupts.next() => None,
         error = running.failed() => Some(error),
     };
     if let Some(error) = failed {
@@ -219,7 +223,10 @@ pub(crate) async fn run_host(path: &Path, output: &Output) -> Result<()> {
     let shared = Shared::new()?;
     let listener = config.listen().await?;
     let (msp_id, address) = (config.msp_id.clone(), listener.local_addr()?);
-    let mut running = RunningHost::start(config, listener, &shared).await?;
+    let mut interrupts = Interrupts::listen()?;
+    let mut running = interrupts
+        .unless(RunningHost::start(config, listener, &shared))
+        .await?;
     let seconds = started.elapsed().as_secs_f64();
     let text = format!("ready in {seconds:.2} s: {msp_id} at {address} (ctrl-C stops)");
     output.result(
@@ -227,22 +234,41 @@ pub(crate) async fn run_host(path: &Path, output: &Output) -> Result<()> {
         &json!({ "ready": true, "seconds": seconds, "address": address }),
     );
     tokio::select! {
-        () = interrupted() => {}
+        () = interrupts.next() => {}
         error = running.failed() => return Err(error),
     }
     output.note("stopping");
     running.stop().await
 }
 
-/// Resolves on ctrl-C, or when the process is asked to end.
-pub(crate) async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// Ctrl-C, and the request to end, from when this is made: whoever sees the ready line may send them
+/// at once.
+pub(crate) struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    pub(crate) fn listen() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).context("cannot listen for signals")?,
+            terminate: signal(SignalKind::terminate()).context("cannot listen for signals")?,
+        })
+    }
+
+    /// Resolves when there is one.
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// Work that an interrupt ends.
+    pub(crate) async fn unless<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            result = work => result,
+            () = self.next() => bail!("interrupted"),
+        }
     }
 }

@@ -157,7 +157,7 @@ fn cases() -> Vec<(&'static str, Change, &'static str)> {
         (
             "a missing folder",
             Box::new(|files| fs::rename(files.path("reports"), files.path("away")).unwrap()),
-            "cannot read the access policies of channel reports in {}/reports: without them nobody may call anything",
+            "channel reports: cannot read access policies in {}/reports: without them nobody may call anything",
         ),
         (
             "no UTF-8",

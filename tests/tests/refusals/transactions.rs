@@ -99,8 +99,13 @@ async fn transactions_that_are_not_what_was_endorsed() {
         ),
         (
             "header type changed",
-            change(|e| in_envelope_channel_header(e, |h| h.r#type = 1)),
+            change(|e| in_envelope_channel_header(e, |h| h.r#type = 4)),
             "UNKNOWN_TX_TYPE: header type is not what it must be: 3",
+        ),
+        (
+            "header type changed to a configuration's",
+            change(|e| in_envelope_channel_header(e, |h| h.r#type = 1)),
+            "INVALID_CONFIG_TRANSACTION: configuration cannot be decoded",
         ),
         (
             "epoch changed",
