@@ -5,10 +5,11 @@
 pub mod date;
 pub mod domain;
 pub mod error;
-mod generated;
 pub mod keys;
 pub mod machine;
 mod words;
+
+cordon_sdk::bindings!("cordon:cards/cards", ["../../wit", "wit"]);
 
 use cordon_sdk::Host;
 use cordon_sdk::wit::types::Error;

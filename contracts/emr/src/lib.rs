@@ -4,8 +4,9 @@
 
 pub mod domain;
 pub mod error;
-mod generated;
 pub mod keys;
+
+cordon_sdk::bindings!("cordon:emr/emr", ["../../wit", "wit"]);
 
 use cordon_sdk::Host;
 use cordon_sdk::wit::types::Error;

@@ -6,10 +6,11 @@
 pub mod domain;
 pub mod error;
 pub mod form;
-mod generated;
 pub mod keys;
 pub mod machine;
 mod words;
+
+cordon_sdk::bindings!("cordon:reports/reports", ["../../wit", "wit"]);
 
 use cordon_sdk::Host;
 use cordon_sdk::wit::types::Error;

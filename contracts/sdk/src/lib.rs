@@ -49,3 +49,46 @@ pub use world::{
 #[cfg(target_family = "wasm")]
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
+/// Makes module `generated` with the bindings of a contract's world, and on WebAssembly its exports,
+/// which the crate's type `Component` has to implement. Names the world, and the folders of its WIT,
+/// packages before those that use them; interfaces of the host are this crate's.
+///
+/// ```ignore
+/// cordon_sdk::bindings!("cordon:emr/emr", ["../../wit", "wit"]);
+/// ```
+#[macro_export]
+macro_rules! bindings {
+    ($world:tt, $path:tt) => {
+        #[allow(
+            unsafe_code,
+            unreachable_pub,
+            missing_docs,
+            clippy::pedantic,
+            clippy::allow_attributes_without_reason,
+            reason = "generated code passes memory across the component's boundary, and has its own style"
+        )]
+        mod generated {
+            #[cfg(target_family = "wasm")]
+            use super::Component;
+
+            $crate::wit_bindgen::generate!({
+                path: $path,
+                world: $world,
+                generate_all,
+                runtime_path: "::cordon_sdk::wit_bindgen::rt",
+                with: {
+                    "cordon:contract/types@1.0.0": ::cordon_sdk::wit::types,
+                    "cordon:contract/context@1.0.0": ::cordon_sdk::wit::context,
+                    "cordon:contract/state@1.0.0": ::cordon_sdk::wit::state,
+                    "cordon:contract/events@1.0.0": ::cordon_sdk::wit::events,
+                    "cordon:contract/ledger-query@1.0.0": ::cordon_sdk::wit::ledger_query,
+                },
+            });
+
+            // The exports' names hold characters that native linkers refuse.
+            #[cfg(target_family = "wasm")]
+            export!(Component);
+        }
+    };
+}

@@ -5,11 +5,12 @@
 
 pub mod domain;
 pub mod error;
-mod generated;
 pub mod keys;
 pub mod machine;
 pub mod snapshot;
 mod words;
+
+cordon_sdk::bindings!("cordon:sharing/sharing", ["../../wit", "../emr/wit", "wit"]);
 
 use cordon_sdk::Host;
 use cordon_sdk::wit::types::Error;

@@ -1,7 +1,8 @@
 //! Tries what a contract must not be able to do to another channel. What each function does is said
 //! in `wit/prober.wit`.
 
-mod generated;
+
+cordon_sdk::bindings!("cordon:prober/prober", ["../../../wit", "wit"]);
 
 use cordon_sdk::wit::types::Error;
 use cordon_sdk::wit::{context, events, ledger_query, state};
