@@ -1,7 +1,6 @@
 //! Tries what a contract must not be able to do to another channel. What each function does is said
 //! in `wit/prober.wit`.
 
-
 cordon_sdk::bindings!("cordon:prober/prober", ["../../../wit", "wit"]);
 
 use cordon_sdk::wit::types::Error;
