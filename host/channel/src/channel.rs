@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cordon_endorse::Installed;
-use cordon_execute::{Compiled, Runtime};
+use cordon_execute::{Compiled, Profile, Runtime};
 use cordon_identity::{Membership, Msp, SignatureCache};
 use cordon_ledger::{CommitBlock, Ledger, LedgerError, OpenReport};
 use cordon_order::OrderingLog;
@@ -81,6 +81,7 @@ pub struct Channel {
     pub(crate) commits: Commits,
     pub(crate) stopped: watch::Sender<Option<String>>,
     contracts: BTreeMap<ContractId, Installed>,
+    executes: Result<(), String>,
 }
 
 /// The configuration in force.
@@ -136,13 +137,27 @@ impl Channel {
             .map_err(crate::config::ConfigError::from)?;
         let rules = config.rules()?;
         config.limits()?;
-        let contracts = install(&config, components)?;
+        let executes = components.runtime.profile().of_channel(&config.execution);
+        let executes = executes.map(Arc::new).map_err(|mismatches| {
+            let texts: Vec<String> = mismatches.iter().map(ToString::to_string).collect();
+            format!(
+                "this host does not execute contracts of channel {}, because its engine does not match: {}",
+                config.channel,
+                texts.join("; ")
+            )
+        });
+        if let Err(text) = &executes {
+            tracing::error!("{text}");
+        }
+        let profile = executes.as_ref().unwrap_or(components.runtime.profile());
+        let contracts = install(&config, components, profile)?;
         let id = config.id()?;
         let (sequence, config) = last_config(&ledger, config)?;
         let current = RwLock::new(Current::new(&id, sequence, config, &contracts));
         let channel = Self {
             id,
             current,
+            executes: executes.map(drop),
             membership: Membership::with_signature_cache(msps, signatures),
             rules,
             commits: Commits::new(ledger.height()),
@@ -214,6 +229,15 @@ impl Channel {
     /// News of commits.
     pub fn commits(&self) -> &Commits {
         &self.commits
+    }
+
+    /// Whether this host says what contracts of the channel do: its engine has to match the channel's
+    /// execution profile. Blocks it validates and commits in any case.
+    ///
+    /// # Errors
+    /// A sentence that names every setting that differs.
+    pub fn executes(&self) -> Result<(), String> {
+        self.executes.clone()
     }
 
     /// The contract of that name, if it is deployed.
@@ -316,6 +340,7 @@ pub fn valid_config(block: &Bytes) -> Option<(ConfigTransaction, ChannelConfig)>
 fn install(
     config: &ChannelConfig,
     components: &ComponentStore,
+    profile: &Arc<Profile>,
 ) -> Result<BTreeMap<ContractId, Installed>, ChannelError> {
     let mut compiled = BTreeMap::new();
     let mut versions = BTreeMap::new();
@@ -327,7 +352,7 @@ fn install(
         compiled.insert(id.clone(), components.load(&id, &contract.sha256)?);
         versions.insert(id, contract.version.clone());
     }
-    let linked = components.runtime.link(compiled)?;
+    let linked = components.runtime.link(profile, compiled)?;
     let contracts = linked.into_iter().map(|(id, code)| {
         let version = versions.remove(&id).unwrap_or_default();
         (id, Installed { version, code })

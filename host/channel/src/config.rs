@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use cordon_execute::Settings;
 use cordon_identity::{IdentityError, MspConfig};
 use cordon_order::{BatchLimits, Position};
 use cordon_policy::{ACCESS_TEXT_BYTES_MAX, AccessPolicyFile, EndorsementPolicy, PolicyError};
@@ -29,6 +30,8 @@ pub struct ChannelConfig {
     pub contracts: Vec<ContractConfig>,
     /// Who may call what.
     pub access_policies: Vec<AccessPolicyFile>,
+    /// How contracts are executed: the engine and every limit.
+    pub execution: Settings,
     /// When a block is full.
     pub batch: BatchConfig,
 }
@@ -358,6 +361,7 @@ mod tests {
                 contract: "emr".to_owned(),
                 text: "permit (principal, action, resource);".to_owned(),
             }],
+            execution: Settings::new(),
             batch: BatchConfig::default(),
         }
     }

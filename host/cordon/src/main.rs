@@ -1,6 +1,7 @@
 //! The command line of Cordon.
 
 mod bench;
+mod contract;
 mod demo;
 mod host;
 mod ledger;
@@ -61,6 +62,9 @@ enum Command {
     /// Look into a channel's ledger.
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// Look at contracts before they are deployed.
+    #[command(subcommand)]
+    Contract(contract::ContractCommand),
     /// Access policies of a channel: who may call what.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -128,6 +132,7 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Host(HostCommand::Run { config }) => up::run_host(&config, output).await,
         Command::Tx(command) => tx::run(command, output).await,
         Command::Ledger(command) => ledger::run(command, output).await,
+        Command::Contract(command) => contract::run(&command, output),
         Command::Policy(command) => policy::run(command, output).await,
         Command::Demo(args) => unless_interrupted(demo::demo(&args, output)).await,
         Command::Bench(args) => unless_interrupted(bench::bench(&args, output)).await,

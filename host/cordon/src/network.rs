@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use cordon_channel::{BatchConfig, ContractConfig};
+use cordon_execute::Settings;
 use cordon_policy::AccessPolicyFile;
 use cordon_types::{ChannelId, MspId};
 use serde::Deserialize;
@@ -62,6 +63,9 @@ pub(crate) struct ChannelEntry {
     /// it has the channel's name.
     #[serde(default)]
     pub(crate) access_policies: PathBuf,
+    /// Limits of the execution profile that differ from the usual ones.
+    #[serde(default)]
+    pub(crate) execution: Settings,
 }
 
 /// The access policies in a folder, `<contract>.cedar`, in the order of their names.

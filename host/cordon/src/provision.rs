@@ -135,11 +135,20 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
             components.push((sha256, bytes));
             compiled.insert(contract.name.parse()?, code);
         }
+        let mut execution = runtime.profile().settings();
+        execution.extend(channel.execution.clone());
+        let profile = runtime
+            .profile()
+            .of_channel(&execution)
+            .map_err(|mismatches| {
+                let texts: Vec<String> = mismatches.iter().map(ToString::to_string).collect();
+                anyhow::anyhow!("channel {}, execution: {}", channel.name, texts.join("; "))
+            })?;
         let linked = runtime
-            .link(compiled)
+            .link(&Arc::new(profile), compiled)
             .with_context(|| format!("channel {}", channel.name))?;
         let access_policies = check_access_policies(channel, &linked)?;
-        channels.push((channel, contracts, components, access_policies));
+        channels.push((channel, contracts, components, access_policies, execution));
     }
     for organization in &network.organizations {
         let folder = OrganizationDir::new(dir, &organization.name);
@@ -154,7 +163,7 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
     let created = time::OffsetDateTime::now_utc()
         .replace_nanosecond(0)?
         .format(&time::format_description::well_known::Rfc3339)?;
-    for (channel, contracts, components, access_policies) in channels {
+    for (channel, contracts, components, access_policies, execution) in channels {
         let mut organizations = Vec::new();
         for name in &channel.organizations {
             let organization = network
@@ -177,6 +186,7 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
             organizations,
             contracts,
             access_policies,
+            execution,
             batch: channel.batch.clone(),
         };
         // With each member's host, and nowhere else: others are not to know that there is a channel.

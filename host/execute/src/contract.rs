@@ -60,6 +60,7 @@ pub struct Compiled {
     pub(crate) calls: Vec<CalledInterface>,
     /// Whether it imports `ledger-query`.
     pub(crate) asks: bool,
+    imports: Vec<String>,
     metadata: String,
     /// Every accepted name → index of the function; `None` when two interfaces share it.
     names: BTreeMap<String, Option<usize>>,
@@ -85,7 +86,9 @@ impl Compiled {
         let ty = component.component_type();
         let mut calls = Vec::new();
         let mut asks = false;
+        let mut imports = Vec::new();
         for (name, item) in ty.imports(engine) {
+            imports.push(name.to_owned());
             let forbidden = || InstallError::ForbiddenImport {
                 name: name.to_owned(),
             };
@@ -156,6 +159,7 @@ impl Compiled {
             functions,
             calls,
             asks,
+            imports,
         })
     }
 
@@ -167,6 +171,18 @@ impl Compiled {
     /// All functions, sorted by WIT name.
     pub fn functions(&self) -> &[Function] {
         &self.functions
+    }
+}
+
+impl Compiled {
+    /// Interfaces that it imports, of hosts and of other contracts, in the component's order.
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// What it says of itself; see [`Contract::metadata`].
+    pub fn metadata(&self) -> &str {
+        &self.metadata
     }
 }
 

@@ -33,6 +33,6 @@ pub use contract::{Compiled, Contract, Function};
 pub use error::{GuestFault, HostError, InstallError, LimitKind, LinkError};
 pub use json::JsonError;
 pub use ledger_query::{Access, Ledgers, NoLedgers, OpenedLedger};
-pub use profile::{CALLS_MAX, Profile, thread_stack_bytes};
+pub use profile::{CALLS_MAX, Mismatch, Profile, Settings, fingerprint, thread_stack_bytes};
 pub use runtime::Runtime;
 pub use shape::{Field, Shape};

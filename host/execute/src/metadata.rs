@@ -24,7 +24,7 @@ pub(crate) fn metadata(functions: &[Function], component: &[u8]) -> String {
             .name
             .split_once(':')
             .unwrap_or(("", &function.name));
-        let docs = InterfaceDocs::of(&docs, &function.wit_name);
+        let docs = InterfaceDocs::of(&docs, &function.export);
         let parameters: Vec<Value> = function
             .parameters
             .iter()
@@ -61,16 +61,18 @@ struct InterfaceDocs<'a> {
 }
 
 impl<'a> InterfaceDocs<'a> {
-    fn of(all: &'a Value, wit_name: &'a str) -> Self {
-        let (interface, function) = wit_name.split_once(':').unwrap_or(("", wit_name));
-        let found = all.as_object().and_then(|packages| {
-            packages
-                .values()
-                .find_map(|p| p["interfaces"].get(interface))
-        });
+    /// Of `function` in the interface with this full name, `cordon:emr/physician@1.0.0`: its docs are
+    /// with the package `cordon:emr@1.0.0`, as others may have an interface of the same name.
+    fn of(all: &'a Value, (full_name, function): &'a (String, String)) -> Self {
+        let (package, rest) = full_name.split_once('/').unwrap_or((full_name, ""));
+        let (interface, version) = rest.split_once('@').unwrap_or((rest, ""));
+        let package = match version {
+            "" => package.to_owned(),
+            version => format!("{package}@{version}"),
+        };
         Self {
             all,
-            interface: found.unwrap_or(&Value::Null),
+            interface: &all[&package]["interfaces"][interface],
             function,
         }
     }

@@ -1,9 +1,31 @@
-//! The execution profile: every limit a contract runs under, with unit and reason. All hosts of a
-//! channel use the same one, because a call that fits on one host must fit on every other.
+//! The execution profile: the engine and every limit that a contract runs under, with unit and reason.
+//! It is part of a channel's configuration: a call that fits on one host must fit on every other, and
+//! give the same bytes.
 
-/// Limits of one call and of one component.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// A profile as a channel's configuration holds it: settings by name. Hosts compare it with their own,
+/// also where they do not know a setting.
+pub type Settings = BTreeMap<String, Value>;
+
+/// The engine and the limits of one call and of one component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Profile {
+    /// What runs contracts, by name and exact version: another version may count fuel differently.
+    pub engine: String,
+    /// What compiles them. Winch counts fuel differently (measured).
+    pub compiler: String,
+    /// What WebAssembly may use beyond its first version. Everything else is refused at install: fewer
+    /// ways to differ, less compiler to trust.
+    pub features: Vec<String>,
+    /// Number of the table by which calls into the host are charged; rises with every change of it.
+    pub fuel_table: u32,
     /// Fuel of one call: about one per instruction. 500 million is well below a second of one core,
     /// and ten thousand times what an ordinary call uses.
     pub fuel_max: u64,
@@ -48,9 +70,25 @@ pub struct Profile {
     pub host_byte_fuel: u64,
 }
 
+/// Version of wasmtime in the lock; a test holds it to that.
+const ENGINE_VERSION: &str = "48.0.8";
+
 impl Default for Profile {
     fn default() -> Self {
+        let features = [
+            "bulk-memory",
+            "component-model",
+            "multi-value",
+            "mutable-global",
+            "reference-types",
+            "saturating-float-to-int",
+            "sign-extension",
+        ];
         Self {
+            engine: format!("wasmtime {ENGINE_VERSION}"),
+            compiler: "cranelift, NaNs canonical".to_owned(),
+            features: features.map(str::to_owned).to_vec(),
+            fuel_table: 1,
             fuel_max: 500_000_000,
             memory_bytes_max: 16 << 20,
             table_elements_max: 10_000,
@@ -74,6 +112,110 @@ impl Default for Profile {
     }
 }
 
+/// Settings that belong to the engine of a process, and to its pool and threads: a channel cannot have
+/// its own.
+const OF_THE_ENGINE: [&str; 8] = [
+    "engine",
+    "compiler",
+    "features",
+    "fuel_table",
+    "memory_bytes_max",
+    "table_elements_max",
+    "stack_bytes_max",
+    "call_depth_max",
+];
+
+/// A setting of a channel that this host cannot keep to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Its name.
+    pub setting: String,
+    /// The channel's value.
+    pub channel: Option<Value>,
+    /// This host's.
+    pub host: Option<Value>,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |value: &Option<Value>| match value {
+            Some(value) => value.to_string(),
+            None => "not known".to_owned(),
+        };
+        let Self {
+            setting,
+            channel,
+            host,
+        } = self;
+        write!(
+            f,
+            "{setting} is {} on the channel and {} here",
+            shown(channel),
+            shown(host)
+        )
+    }
+}
+
+impl Profile {
+    /// The settings by name.
+    pub fn settings(&self) -> Settings {
+        // A struct of numbers and texts is an object.
+        match serde_json::to_value(self) {
+            Ok(Value::Object(settings)) => settings.into_iter().collect(),
+            _ => Settings::new(),
+        }
+    }
+
+    /// The profile of a channel on this host: its limits on this engine.
+    ///
+    /// # Errors
+    /// Every setting that differs where it must not, in order of names: then this host must not say what
+    /// contracts of that channel do.
+    pub fn of_channel(&self, settings: &Settings) -> Result<Self, Vec<Mismatch>> {
+        let host = self.settings();
+        let mismatch = |setting: &String| Mismatch {
+            setting: setting.clone(),
+            channel: settings.get(setting).cloned(),
+            host: host.get(setting).cloned(),
+        };
+        let names: std::collections::BTreeSet<&String> =
+            settings.keys().chain(host.keys()).collect();
+        let mismatches: Vec<Mismatch> = names
+            .into_iter()
+            .filter(|setting| {
+                let (channel, here) = (settings.get(*setting), host.get(*setting));
+                let same_kind = |channel: &Value, here: &Value| channel.is_u64() == here.is_u64();
+                match (channel, here) {
+                    (Some(channel), Some(here)) if OF_THE_ENGINE.contains(&setting.as_str()) => {
+                        channel != here
+                    }
+                    (Some(channel), Some(here)) => !same_kind(channel, here),
+                    _ => true,
+                }
+            })
+            .map(mismatch)
+            .collect();
+        if !mismatches.is_empty() {
+            return Err(mismatches);
+        }
+        let object = settings.clone().into_iter().collect();
+        serde_json::from_value(Value::Object(object)).map_err(|_| {
+            // A number that does not fit its setting's type.
+            let names = settings
+                .keys()
+                .filter(|name| settings[*name] != host[*name]);
+            names.map(mismatch).collect()
+        })
+    }
+}
+
+/// SHA-256 of a profile, hex: two hosts or channels with the same one run contracts alike.
+pub fn fingerprint(settings: &Settings) -> String {
+    // Maps with text keys serialize, in the order of the keys.
+    let bytes = serde_json::to_vec(settings).unwrap_or_default();
+    hex::encode(Sha256::digest(bytes))
+}
+
 /// Calls by clients that can run at once in one process: whoever calls contracts lets no more in.
 pub const CALLS_MAX: u32 = 64;
 
@@ -86,3 +228,60 @@ pub fn thread_stack_bytes(profile: &Profile) -> usize {
 /// Bytes of a slot's memory that stay mapped between calls; more costs memory, less costs page
 /// faults on every call (measured: 2 MiB with PAGEMAP_SCAN halves the time of a call).
 pub(crate) const KEEP_RESIDENT_BYTES: usize = 2 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_is_the_one_in_the_lock() {
+        let lock = include_str!("../../../Cargo.lock");
+        let package = lock
+            .split("[[package]]")
+            .find(|package| package.contains("\nname = \"wasmtime\"\n"));
+        let version = format!("\nversion = \"{ENGINE_VERSION}\"\n");
+        assert!(package.unwrap().contains(&version), "{package:?}");
+    }
+
+    #[test]
+    fn a_channels_limits_are_its_own_and_its_engine_is_not() {
+        let host = Profile::default();
+        assert_eq!(host.of_channel(&host.settings()).unwrap(), host);
+        let with = |name: &str, value: Value| {
+            let mut settings = host.settings();
+            settings.insert(name.to_owned(), value);
+            host.of_channel(&settings)
+        };
+        assert_eq!(with("fuel_max", 7.into()).unwrap().fuel_max, 7);
+        let text = |result: Result<Profile, Vec<Mismatch>>| {
+            let mismatches = result.unwrap_err();
+            let texts: Vec<String> = mismatches.iter().map(ToString::to_string).collect();
+            texts.join("; ")
+        };
+        assert_eq!(
+            text(with("engine", "wasmtime 49.0.0".into())),
+            "engine is \"wasmtime 49.0.0\" on the channel and \"wasmtime 48.0.8\" here"
+        );
+        assert!(text(with("stack_bytes_max", 1.into())).starts_with("stack_bytes_max is 1 on"));
+        assert!(text(with("fuel_max", "much".into())).starts_with("fuel_max is \"much\""));
+        assert!(text(with("page_entries_max", u64::MAX.into())).contains("page_entries_max"));
+        assert_eq!(
+            text(with("moon", true.into())),
+            "moon is true on the channel and not known here"
+        );
+        let mut without = host.settings();
+        without.remove("fuel_max");
+        assert!(text(host.of_channel(&without)).contains("fuel_max is not known on the channel"));
+    }
+
+    #[test]
+    fn a_fingerprint_changes_with_every_setting() {
+        let settings = Profile::default().settings();
+        let mut seen = std::collections::BTreeSet::from([fingerprint(&settings)]);
+        for name in settings.keys() {
+            let mut changed = settings.clone();
+            changed.insert(name.clone(), Value::Null);
+            assert!(seen.insert(fingerprint(&changed)), "{name}");
+        }
+    }
+}

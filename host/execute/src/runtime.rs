@@ -71,7 +71,8 @@ impl Runtime {
         Ok(compiled)
     }
 
-    /// Makes the contracts of one channel: each import of another contract's interface is linked to
+    /// Makes the contracts of one channel, which run under `profile` ([`Profile::of_channel`] of this
+    /// runtime's): each import of another contract's interface is linked to
     /// the one that exports it.
     ///
     /// # Errors
@@ -79,13 +80,14 @@ impl Runtime {
     /// differs, or that closes a circle.
     pub fn link(
         &self,
+        profile: &Arc<Profile>,
         compiled: BTreeMap<ContractId, Arc<Compiled>>,
     ) -> Result<BTreeMap<ContractId, Arc<Contract>>, LinkError> {
-        Links::new(&self.linker, &self.profile, compiled).all()
+        Links::new(&self.linker, profile, compiled).all()
     }
 
     /// The limits.
-    pub fn profile(&self) -> &Profile {
+    pub fn profile(&self) -> &Arc<Profile> {
         &self.profile
     }
 }

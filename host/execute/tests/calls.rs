@@ -49,7 +49,9 @@ fn link(contracts: &[(&str, Vec<u8>)]) -> Result<Linked, String> {
         .iter()
         .map(|(id, bytes)| (id.parse().unwrap(), runtime.compile(bytes).unwrap()))
         .collect();
-    runtime.link(compiled).map_err(|error| error.to_string())
+    runtime
+        .link(runtime.profile(), compiled)
+        .map_err(|error| error.to_string())
 }
 
 struct Empty;

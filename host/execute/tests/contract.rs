@@ -87,7 +87,10 @@ fn runtime() -> Runtime {
 fn install(bytes: &[u8]) -> Arc<Contract> {
     let runtime = runtime();
     let compiled = runtime.compile(bytes).unwrap();
-    let linked = runtime.link([("emr".parse().unwrap(), compiled)].into());
+    let linked = runtime.link(
+        runtime.profile(),
+        [("emr".parse().unwrap(), compiled)].into(),
+    );
     Arc::clone(linked.unwrap().values().next().unwrap())
 }
 
@@ -431,5 +434,31 @@ fn install_refuses_by_name() {
     assert!(
         text.contains("run cannot be called: a result's error must be"),
         "{text}"
+    );
+}
+
+/// `sharing` and `emr` both have an interface `health-center`, and `sharing` carries both packages'
+/// documentation.
+#[test]
+fn documentation_is_that_of_the_contracts_own_interfaces() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../target/contracts/sharing.wasm"
+    );
+    let bytes = std::fs::read(path).expect("build the contracts first: make contracts");
+    let compiled = runtime().compile(&bytes).unwrap();
+    let metadata: serde_json::Value = serde_json::from_str(compiled.metadata()).unwrap();
+    for (interface, described) in metadata["contracts"].as_object().unwrap() {
+        let info = described["info"]["description"].as_str().unwrap();
+        assert!(!info.contains("who open records"), "{interface}: {info}");
+        for function in described["transactions"].as_array().unwrap() {
+            let text = function["description"].as_str();
+            assert!(text.is_some_and(|text| !text.is_empty()), "{function}");
+        }
+    }
+    assert!(
+        compiled
+            .imports()
+            .contains(&"cordon:emr/records@1.0.0".to_owned())
     );
 }

@@ -59,6 +59,9 @@ impl Ledgers for CallerLedgers {
         let Some(channel) = self.channel(channel) else {
             return Ok(None);
         };
+        channel
+            .executes()
+            .map_err(|text| HostError::State(StateError(text)))?;
         if let Some(reason) = channel.stopped() {
             let text = format!(
                 "channel {} has stopped on this host: {reason}",

@@ -75,6 +75,9 @@ impl Host {
             let text = format!("channel {id} has stopped on this host: {reason}");
             return Err(Failure::Stopped(self.detail(text)));
         }
+        channel
+            .executes()
+            .map_err(|text| Failure::Stopped(self.detail(text)))?;
         let known = channel
             .ledger()
             .contains_transaction(&checked.tx_id)

@@ -20,6 +20,8 @@ fn help_of_every_command() {
         (&["ledger", "block"], "Usage: cordon ledger block"),
         (&["ledger", "tx"], "Usage: cordon ledger tx"),
         (&["ledger", "verify"], "Usage: cordon ledger verify"),
+        (&["contract"], "Usage: cordon contract"),
+        (&["contract", "inspect"], "Usage: cordon contract inspect"),
         (&["policy"], "Usage: cordon policy"),
         (&["policy", "show"], "Usage: cordon policy show"),
         (&["policy", "history"], "Usage: cordon policy history"),

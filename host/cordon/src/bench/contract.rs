@@ -25,7 +25,10 @@ pub(super) fn calls(component: &Path) -> Result<Value> {
         )
     })?;
     let runtime = Runtime::new(Profile::default())?;
-    let contract = runtime.link([("emr".parse()?, runtime.compile(&bytes)?)].into())?;
+    let contract = runtime.link(
+        runtime.profile(),
+        [("emr".parse()?, runtime.compile(&bytes)?)].into(),
+    )?;
     let contract = contract.values().next().context("one was linked")?;
     let caller = Arc::new(Caller {
         msp_id: "HospitalMSP".parse()?,
