@@ -55,9 +55,9 @@ const happened = (eventName, { blockNumber, transactionId }) =>
   events.push({ chaincodeName: 'reports', eventName, payload: 'tom', blockNumber, transactionId });
 
 /** All blocks that a member's host holds of a channel, as bytes. */
-async function blocks({ channel }) {
-  const stream = await channel.getBlockEvents({ startBlock: 0n });
-  return take(stream, Number(await height({ network: channel })));
+async function blocks({ admin }) {
+  const stream = await admin.getBlockEvents({ startBlock: 0n });
+  return take(stream, Number(await height({ network: admin })));
 }
 
 const inBlocks = async (caller, words) => {
@@ -408,6 +408,18 @@ test('the School hears all that happens on the channel reports, and nothing of c
   for (const { channel } of [registrar, parent.reports, pediatrician.reports]) {
     const replayed = await channel.getChaincodeEvents('reports', { startBlock: 0n });
     assert.deepEqual((await take(replayed, events.length)).map(told), events);
+  }
+});
+
+test('whole blocks are for admins, so that nobody gets around the contracts', async () => {
+  for (const { channel } of [registrar, otherSchool, parent.reports, parent.cards, pediatrician.cards]) {
+    const options = { startBlock: 0n };
+    const whole = await failure(take(await channel.getBlockEvents(options), 1));
+    assert.match(whole.message, /403/);
+    const both = await failure(take(await channel.getBlockAndPrivateDataEvents(options), 1));
+    assert.match(both.message, /403/);
+    const [filtered] = await take(await channel.getFilteredBlockEvents(options), 1);
+    assert.equal(filtered.getNumber(), 0);
   }
 });
 

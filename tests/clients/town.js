@@ -121,6 +121,8 @@ export function stage(network, { channel, contract, members, endorsers }) {
       connection,
       contract: called,
       channel: connection.channel(channel),
+      /** The channel as an admin of the organisation has it: whole blocks may be for admins alone. */
+      admin: network.connect(`${user.split('/')[0]}/admin`).channel(channel),
       /** Submits, and waits until all members have the block. */
       async submits(name, ...args) {
         const commit = await called.submitAsync(name, { arguments: words(args) });

@@ -12,7 +12,8 @@ use cordon_tests::{CLINIC, HOSPITAL, Network, NetworkFile, cordon, create_emr, t
 async fn a_host_with_another_engine_does_not_endorse() {
     let mut network = Network::provision();
     for organization in [HOSPITAL, CLINIC] {
-        let path = network.data(organization, "../channels/providers.block");
+        let host = network.config(organization);
+        let path = host.with_file_name("channels").join("providers.block");
         let block = Bytes::from(fs::read(&path).unwrap());
         let mut config = ChannelConfig::from_genesis(&block).unwrap();
         let execution = &mut config.execution;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cordon_endorse::Installed;
 use cordon_execute::{Compiled, Profile, Runtime};
-use cordon_identity::{Membership, Msp, SignatureCache};
+use cordon_identity::{Identity, Membership, Msp, Role, SignatureCache};
 use cordon_ledger::{CommitBlock, Ledger, LedgerError, OpenReport};
 use cordon_order::OrderingLog;
 use cordon_policy::{EndorsementPolicy, Signer};
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use crate::access::{ChannelAccess, ContractAccess};
 use crate::commits::Commits;
-use crate::config::ChannelConfig;
+use crate::config::{BlockReaders, ChannelConfig};
 use crate::error::ChannelError;
 use crate::verifier::{self, Verifier};
 
@@ -229,6 +229,16 @@ impl Channel {
     /// News of commits.
     pub fn commits(&self) -> &Commits {
         &self.commits
+    }
+
+    /// Whether a member may read whole blocks.
+    pub fn may_read_blocks(&self, identity: &Identity) -> bool {
+        match self.config().block_readers {
+            BlockReaders::Members => true,
+            BlockReaders::Admins => [Role::Admin, Role::Peer, Role::Orderer]
+                .iter()
+                .any(|role| identity.has_role(*role)),
+        }
     }
 
     /// Whether this host says what contracts of the channel do: its engine has to match the channel's

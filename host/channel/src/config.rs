@@ -30,10 +30,24 @@ pub struct ChannelConfig {
     pub contracts: Vec<ContractConfig>,
     /// Who may call what.
     pub access_policies: Vec<AccessPolicyFile>,
+    /// Who may read whole blocks, and so everything on the channel, whatever contracts and access
+    /// policies say.
+    pub block_readers: BlockReaders,
     /// How contracts are executed: the engine and every limit.
     pub execution: Settings,
     /// When a block is full.
     pub batch: BatchConfig,
+}
+
+/// Who may read whole blocks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BlockReaders {
+    /// Everybody with a certificate of a member, as in Fabric.
+    #[default]
+    Members,
+    /// Admins and hosts of members. Others have contracts, events, verdicts and filtered blocks.
+    Admins,
 }
 
 /// A contract on the channel.
@@ -220,6 +234,9 @@ impl ChannelConfig {
         if next != but_for_policies {
             return Err("only access policies can be changed".to_owned());
         }
+        if next == *self {
+            return Err("it is the one in force".to_owned());
+        }
         let mut names = BTreeSet::new();
         for AccessPolicyFile { contract, text } in &next.access_policies {
             let shown: String = contract.chars().take(64).collect();
@@ -361,6 +378,7 @@ mod tests {
                 contract: "emr".to_owned(),
                 text: "permit (principal, action, resource);".to_owned(),
             }],
+            block_readers: BlockReaders::Members,
             execution: Settings::new(),
             batch: BatchConfig::default(),
         }

@@ -18,6 +18,8 @@ pub use access::ContractAccess;
 pub use channel::valid_config;
 pub use channel::{Channel, ComponentStore, STATE_CACHE_BYTES};
 pub use commits::{Commits, Committed, Waiting};
-pub use config::{BatchConfig, ChannelConfig, ConfigError, ContractConfig, genesis_block};
+pub use config::{
+    BatchConfig, BlockReaders, ChannelConfig, ConfigError, ContractConfig, genesis_block,
+};
 pub use error::ChannelError;
 pub use verify::{ChainVerifier, VerifyError};

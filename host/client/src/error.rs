@@ -33,7 +33,7 @@ pub enum ClientError {
         details: Vec<Detail>,
     },
     /// The transaction is in a block, and not valid.
-    #[error("transaction {tx_id} is in block {block} and is not valid: {code}")]
+    #[error("transaction {tx_id} is in block {block} and is not valid: {code}{}", in_words(*code))]
     NotValid {
         /// The transaction.
         tx_id: String,
@@ -93,5 +93,15 @@ impl ClientError {
                 .split_once(", ")?;
             Some((status.parse().ok()?, sentence))
         })
+    }
+}
+
+/// What a verdict means for whoever sent the transaction, where that is not plain.
+fn in_words(code: ValidationCode) -> &'static str {
+    match code {
+        ValidationCode::MvccReadConflict | ValidationCode::PhantomReadConflict => {
+            " (somebody else changed this at the same moment; nothing was done, try again)"
+        }
+        _ => "",
     }
 }

@@ -59,7 +59,7 @@ async fn tell(
     args: &DemoArgs,
     output: &Output,
 ) -> Result<Value> {
-    let mut story = Story::new(scratch.path(), output);
+    let mut story = Story::new(network, scratch.path(), output);
     let emr_id = emr::tell(&mut story).await?;
     sharing::tell(&mut story, &emr_id).await?;
     school::tell(&mut story).await?;
@@ -67,7 +67,7 @@ async fn tell(
     output.note("\nWHAT IS ON THE LEDGERS\n");
     let mut ledgers = Vec::new();
     for channel in &network.channels {
-        ledgers.push(story.compare_hosts(network, channel).await?);
+        ledgers.push(story.compare_hosts(channel).await?);
     }
     output.note("\nWHO HOLDS WHAT, AND WHO CAN READ IT\n");
     let table = table::show(&story, network).await?;
@@ -77,7 +77,7 @@ async fn tell(
     Ok(json!({ "ledgers": ledgers, "organizations": table, "load": load }))
 }
 
-async fn short_load(story: &Story, args: &DemoArgs) -> Result<Value> {
+async fn short_load(story: &Story<'_>, args: &DemoArgs) -> Result<Value> {
     let client = store::client(&story.dir, "hospital", "hc1", emr::CHANNEL)?;
     let clients = vec![client; 32];
     let time = Duration::from_secs(args.load_seconds);

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use cordon_channel::ChainVerifier;
-use cordon_client::{Call, Client};
+use cordon_client::{Call, Client, ClientError};
 use cordon_types::{TxId, ValidationCode};
 use cordon_wire::block::CommittedBlock;
 use cordon_wire::config::ConfigTransaction;
@@ -142,17 +142,34 @@ impl Info {
     }
 }
 
+/// Number of blocks that a host has.
+pub(crate) async fn height(client: &Client, channel: &str) -> Result<u64> {
+    let call = Call::new("qscc", "GetChainInfo", &[channel]);
+    Ok(BlockchainInfo::decode(client.evaluate(&call).await?)?.height)
+}
+
 /// Asks a host where it stands. Height and digest are of the same block.
 pub(crate) async fn info(client: &Client, channel: &str) -> Result<Info> {
     let reply = client
         .evaluate(&Call::new("qscc", "GetChainInfo", &[channel]))
         .await?;
     let info = BlockchainInfo::decode(reply)?;
-    let last = block(client, channel, Some(info.height.saturating_sub(1))).await?;
+    let last = block(client, channel, Some(info.height.saturating_sub(1))).await;
+    let state_digest = match last {
+        Ok(last) => hex::encode(last.commit_hash),
+        // The digest stands in the block, which not everybody may read.
+        Err(error) => match error
+            .downcast_ref::<ClientError>()
+            .and_then(ClientError::contract_refusal)
+        {
+            Some((403, _)) => "for admins of the channel's members".to_owned(),
+            _ => return Err(error),
+        },
+    };
     Ok(Info {
         height: info.height,
         hash: hex::encode(&info.current_block_hash),
-        state_digest: hex::encode(last.commit_hash),
+        state_digest,
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use cordon_channel::{BatchConfig, ContractConfig};
+use cordon_channel::{BatchConfig, BlockReaders, ContractConfig};
 use cordon_execute::Settings;
 use cordon_policy::AccessPolicyFile;
 use cordon_types::{ChannelId, MspId};
@@ -63,12 +63,40 @@ pub(crate) struct ChannelEntry {
     /// it has the channel's name.
     #[serde(default)]
     pub(crate) access_policies: PathBuf,
+    /// Who may read whole blocks: `members`, as in Fabric, or `admins`.
+    #[serde(default)]
+    pub(crate) block_readers: BlockReaders,
     /// Limits of the execution profile that differ from the usual ones.
     #[serde(default)]
     pub(crate) execution: Settings,
 }
 
-/// The access policies in a folder, `<contract>.cedar`, in the order of their names.
+/// The access policies in a folder, one file `<contract>.cedar` for each of these contracts: whoever
+/// wants that nobody calls a contract says so in its file.
+pub(crate) fn access_policies_of<'a>(
+    folder: &Path,
+    contracts: impl IntoIterator<Item = &'a str>,
+) -> Result<Vec<AccessPolicyFile>> {
+    let files = read_access_policies(folder)?;
+    for contract in contracts {
+        let file = files.iter().find(|file| file.contract == contract);
+        let place = folder.join(format!("{contract}.cedar"));
+        let Some(file) = file else {
+            bail!(
+                "there is no {}: without it nobody could call contract {contract}; if that is meant, make the file with a comment that says so",
+                place.display()
+            );
+        };
+        ensure!(
+            !file.text.trim().is_empty(),
+            "{} is empty: nobody could call contract {contract}; if that is meant, say so in a comment in it",
+            place.display()
+        );
+    }
+    Ok(files)
+}
+
+/// The access policies in a folder, in the order of their names.
 pub(crate) fn read_access_policies(folder: &Path) -> Result<Vec<AccessPolicyFile>> {
     let entries = std::fs::read_dir(folder).with_context(|| {
         format!(

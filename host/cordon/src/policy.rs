@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::ledger::block_bytes;
-use crate::network::read_access_policies;
+use crate::network::access_policies_of;
 use crate::output::Output;
 use crate::store::{self, CallerArgs};
 
@@ -33,8 +33,8 @@ pub(crate) enum PolicyCommand {
     ///
     /// Example: cordon policy history --as hospital/admin --channel providers
     History(ShowArgs),
-    /// Replace the access policies by the files <contract>.cedar of a folder. They are checked against
-    /// the contracts' functions first. Admins of more than half of the channel's organisations have to
+    /// Replace the access policies by the files of a folder, one <contract>.cedar for each contract of
+    /// the channel. They are checked against the contracts' functions first. Admins of more than half of the channel's organisations have to
     /// approve: name one of each with --as.
     ///
     /// Example: cordon policy set --channel providers --as hospital/admin --as clinic/admin
@@ -235,8 +235,9 @@ async fn set(args: &SetArgs, caller: &CallerArgs, output: &Output) -> Result<()>
             .with_context(|| format!("{admin:?} is not organisation/user"))?;
         admins.push(store::signer(&args.dir, organization, user)?);
     }
-    let files = read_access_policies(&args.folder)?;
     let version = current(&client, channel).await?;
+    let contracts = version.config.contracts.iter();
+    let files = access_policies_of(&args.folder, contracts.map(|known| known.name.as_str()))?;
     check(&client, &version.config, &files, &args.folder).await?;
     let changed = changed(&version.config.access_policies, &files);
     ensure!(

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::{ChannelSection, HostConfig, OrderingSection, PeerSection};
 use crate::material::{OrganizationDir, SERVER_NAME, read, write};
-use crate::network::{ChannelEntry, Network, read_access_policies};
+use crate::network::{ChannelEntry, Network, access_policies_of};
 
 /// A folder that is provisioned.
 pub(crate) struct Provisioned {
@@ -186,6 +186,7 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
             organizations,
             contracts,
             access_policies,
+            block_readers: channel.block_readers,
             execution,
             batch: channel.batch.clone(),
         };
@@ -208,8 +209,10 @@ fn check_access_policies(
     contracts: &BTreeMap<ContractId, Arc<Contract>>,
 ) -> Result<Vec<AccessPolicyFile>> {
     let folder = &channel.access_policies;
+    let names = channel.contracts.iter();
+    let names = names.map(|contract| contract.name.as_str());
     let files =
-        read_access_policies(folder).with_context(|| format!("channel {}", channel.name))?;
+        access_policies_of(folder, names).with_context(|| format!("channel {}", channel.name))?;
     let names = |contract: &Arc<Contract>| {
         let functions = contract.functions().iter();
         functions.map(|function| function.name.clone()).collect()

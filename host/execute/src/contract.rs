@@ -73,6 +73,8 @@ pub struct Contract {
     pub(crate) profile: Arc<Profile>,
     pub(crate) instance: InstancePre<CallState>,
     callees: BTreeSet<ContractId>,
+    /// Contracts in the longest chain of calls that begins here.
+    depth: u32,
     asks: bool,
 }
 
@@ -193,9 +195,11 @@ impl Contract {
         profile: &Arc<Profile>,
         instance: InstancePre<CallState>,
         callees: BTreeSet<ContractId>,
+        depth: u32,
         asks: bool,
     ) -> Self {
         Self {
+            depth,
             asks,
             id,
             compiled,
@@ -213,6 +217,10 @@ impl Contract {
     /// The contracts that a call of this one can reach, itself not included.
     pub fn callees(&self) -> &BTreeSet<ContractId> {
         &self.callees
+    }
+
+    pub(crate) fn depth(&self) -> u32 {
+        self.depth
     }
 
     /// Whether a call of this one may ask contracts on other channels.

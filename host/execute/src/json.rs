@@ -155,7 +155,8 @@ impl Path<'_> {
     }
 }
 
-/// Reads one argument. A `string` parameter takes the bytes as they are, every other type JSON.
+/// Reads one argument. A `string` parameter takes the bytes as they are, every other type JSON; an
+/// `option<string>` takes both: `null` and a text in quotes as JSON, anything else as it is.
 ///
 /// # Errors
 /// [`JsonError`] with the path of the first part that does not fit.
@@ -165,7 +166,13 @@ pub(crate) fn parse(shape: &Shape, parameter: &str, bytes: &[u8]) -> Result<Val,
     if let Shape::String = shape {
         return Ok(Val::String(text.to_owned()));
     }
-    let json = serde_json::from_str(text).map_err(|error| {
+    let json = serde_json::from_str(text);
+    if matches!(shape, Shape::Option(some) if **some == Shape::String)
+        && !matches!(json, Ok(Json::String(_) | Json::Null))
+    {
+        return Ok(Val::Option(Some(Box::new(Val::String(text.to_owned())))));
+    }
+    let json = json.map_err(|error| {
         let (line, column) = (error.line(), error.column());
         path.error(format!("malformed JSON at line {line} column {column}"))
     })?;

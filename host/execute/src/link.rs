@@ -77,17 +77,20 @@ impl<'a> Links<'a> {
             });
         };
         self.path.push(id.clone());
-        if self.path.len() > self.profile.call_depth_max as usize {
-            return Err(InstallError::CallsTooDeep {
-                max: self.profile.call_depth_max,
-            });
-        }
         let mut linker = self.linker.clone();
         let mut callees = BTreeSet::new();
         for interface in &compiled.calls {
             self.interface(&mut linker, interface, &mut callees)?;
         }
         self.path.pop();
+        // By what is linked already, whatever the order: a callee counts with all that it calls.
+        let linked = |callee: &ContractId| self.linked.get(callee).map_or(0, |c| c.depth());
+        let depth = 1 + callees.iter().map(linked).max().unwrap_or(0);
+        if depth > self.profile.call_depth_max {
+            return Err(InstallError::CallsTooDeep {
+                max: self.profile.call_depth_max,
+            });
+        }
         let instance = linker
             .instantiate_pre(&compiled.component)
             .map_err(|error| InstallError::Invalid(format!("{error:#}")))?;
@@ -96,7 +99,15 @@ impl<'a> Links<'a> {
                 let callee = self.linked.get(callee);
                 callee.is_some_and(|callee| callee.asks_other_channels())
             });
-        let contract = Contract::new(id.clone(), compiled, self.profile, instance, callees, asks);
+        let contract = Contract::new(
+            id.clone(),
+            compiled,
+            self.profile,
+            instance,
+            callees,
+            depth,
+            asks,
+        );
         let contract = Arc::new(contract);
         self.linked.insert(id.clone(), Arc::clone(&contract));
         Ok(contract)
@@ -174,11 +185,20 @@ fn call(
     let frame = CallState::new(&execution, callee.id().clone(), calling, state.deeper()?);
     charge_fuel(&mut host, execution.profile.contract_call_fuel)?;
     let function = &callee.functions()[index];
-    let checkpoint = execution.work.lock().simulation.checkpoint();
+    let (checkpoint, write_bytes) = {
+        let mut work = execution.work.lock();
+        (work.simulation.checkpoint(), work.write_bytes)
+    };
     let (result, left) = callee.enter(function, values, frame, host.get_fuel()?, |_| {})?;
     host.set_fuel(left)?;
     let refused = function.refuses && matches!(result, Val::Result(Err(_)));
-    execution.work.lock().simulation.end(&checkpoint, !refused);
+    {
+        let mut work = execution.work.lock();
+        work.simulation.end(&checkpoint, !refused);
+        if refused {
+            work.write_bytes = write_bytes;
+        }
+    }
     charge(&mut host, size(&result))?;
     if let Some(slot) = results.first_mut() {
         *slot = result;

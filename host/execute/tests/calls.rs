@@ -154,6 +154,16 @@ fn what_does_not_fit_is_refused_by_the_interfaces_name() {
         error(&chain),
         "contract a: contracts call each other more than 4 deep"
     );
+    // The names' order, in which contracts are linked, does not matter.
+    let backwards: Vec<_> = [("e", "d"), ("d", "c"), ("c", "b"), ("b", "a")]
+        .map(|(name, callee)| (name, component(name, &[callee], "(call $callee0)")))
+        .into_iter()
+        .chain([("a", component("a", &[], ""))])
+        .collect();
+    assert_eq!(
+        error(&backwards),
+        "contract e: contracts call each other more than 4 deep"
+    );
     // One link less is allowed, and works.
     let linked = link(&chain[1..]).unwrap();
     assert_eq!(run(&linked, "b").response.status, 200);

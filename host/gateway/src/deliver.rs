@@ -78,7 +78,7 @@ async fn seek(
     content: Content,
     sender: &Sender,
 ) -> bool {
-    let (channel, info) = match check(host, envelope) {
+    let (channel, info) = match check(host, envelope, content) {
         Ok(accepted) => accepted,
         Err(outcome) => return answer(sender, outcome).await,
     };
@@ -111,7 +111,11 @@ async fn seek(
     answer(sender, Outcome::Success).await
 }
 
-fn check(host: &Host, envelope: &EnvelopeMessage) -> Result<(Arc<Channel>, SeekInfo), Outcome> {
+fn check(
+    host: &Host,
+    envelope: &EnvelopeMessage,
+    content: Content,
+) -> Result<(Arc<Channel>, SeekInfo), Outcome> {
     let parsed = Envelope::from_proto(envelope.clone()).map_err(|_| Outcome::BadRequest)?;
     let header = &parsed.header.channel_header;
     if header.r#type != HeaderType::DeliverSeekInfo as i32 {
@@ -134,6 +138,9 @@ fn check(host: &Host, envelope: &EnvelopeMessage) -> Result<(Arc<Channel>, SeekI
         .check_validity(now())
         .map_err(|_| Outcome::Forbidden)?;
     let channel = door.channel().map_err(|_| Outcome::NotFound)?;
+    if content != Content::Filtered && !channel.may_read_blocks(&identity) {
+        return Err(Outcome::Forbidden);
+    }
     let info = SeekInfo::decode(parsed.data).map_err(|_| Outcome::BadRequest)?;
     Ok((Arc::clone(channel), info))
 }

@@ -75,7 +75,7 @@ impl Ledgers for CallerLedgers {
         Ok(Some(OpenedLedger {
             channel: channel.id().clone(),
             contract: Arc::clone(&installed.code),
-            snapshot: Box::new(channel.ledger().snapshot_beside()),
+            snapshot: Box::new(channel.ledger().snapshot_beside().ok_or(HostError::Busy)?),
             access: Box::new(channel.access(installed.id(), self.creator.clone())),
         }))
     }

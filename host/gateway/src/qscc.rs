@@ -15,6 +15,14 @@ use crate::status::Failure;
 
 const NAME: &str = "qscc";
 
+/// What answers whole transactions.
+const BLOCK_QUERIES: [&str; 4] = [
+    "GetBlockByNumber",
+    "GetBlockByHash",
+    "GetBlockByTxID",
+    "GetTransactionByID",
+];
+
 /// Whether a contract's name means one that hosts answer themselves.
 pub(crate) fn is_system(contract: &str) -> bool {
     contract == NAME
@@ -33,7 +41,7 @@ pub(crate) fn call(host: &Host, proposal: &Proposal) -> Result<protos::Response,
     let id = text(1);
     let header = &proposal.header;
     let door = host.door(id, &header.creator);
-    check_creator(
+    let checked = check_creator(
         header,
         &proposal.signed_bytes,
         &proposal.signature,
@@ -42,6 +50,13 @@ pub(crate) fn call(host: &Host, proposal: &Proposal) -> Result<protos::Response,
     )
     .map_err(|error| Failure::Refused(host.detail(error.to_string())))?;
     let channel = door.channel()?;
+    if BLOCK_QUERIES.contains(&text(0)) && !channel.may_read_blocks(&checked.identity) {
+        return Ok(protos::Response {
+            status: status::FORBIDDEN,
+            message: format!("only admins of its members may read blocks of channel {id}"),
+            payload: Bytes::new(),
+        });
+    }
     let arg = proposal.args.get(2).cloned().unwrap_or_default();
     let found = match text(0) {
         "GetChainInfo" => Ok(Ok(chain_info(channel))),

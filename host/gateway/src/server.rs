@@ -1,8 +1,10 @@
 //! The TLS listener, and the services on it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cordon_types::ChannelId;
 use cordon_wire::proto::common::Envelope;
 use cordon_wire::proto::cordon::ordering::v1::ordering_log_server::OrderingLogServer;
 use cordon_wire::proto::gateway as messages;
@@ -19,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Request, Response, Status, Streaming};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
@@ -26,7 +29,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use crate::chaincode_events::{self, EventStream};
 use crate::deliver::{Content, DeliverStream, deliver};
 use crate::height;
-use crate::host::Host;
+use crate::host::{Host, now};
 use crate::ordering_log::{Connection, OrderingLogService};
 use crate::status::Rpc;
 use crate::{commit_status, endorse, evaluate, process_proposal, submit};
@@ -215,6 +218,8 @@ fn acceptor(tls: &TlsOptions) -> Result<TlsAcceptor, ServeError> {
     let verifier =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
             .allow_unauthenticated()
+            // Whose certificates are accepted would tell strangers who shares channels with this host.
+            .clear_root_hint_subjects()
             .build()
             .map_err(|e| error(&e))?;
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
@@ -287,6 +292,36 @@ impl Gateway for Service {
     }
 }
 
+impl Service {
+    /// The heights of other channels in a host's request, of those alone that its organisation is a
+    /// member of: a stranger's wait would tell how far a channel is, and that there is one.
+    fn believed_heights(
+        &self,
+        request: &Request<protos::SignedProposal>,
+    ) -> BTreeMap<ChannelId, u64> {
+        let mut others = height::others(request.metadata());
+        if others.is_empty() {
+            return others;
+        }
+        let certificates = request
+            .extensions()
+            .get::<TlsConnectInfo<TcpConnectInfo>>()
+            .and_then(TlsConnectInfo::peer_certs);
+        let certificates = certificates.as_ref().and_then(|all| all.split_first());
+        others.retain(|id, _| {
+            let Some((certificate, intermediates)) = certificates else {
+                return false;
+            };
+            self.0.channels.get(id).is_some_and(|channel| {
+                let membership = channel.membership();
+                let organization = membership.tls_organization(certificate, intermediates, now());
+                organization.is_some()
+            })
+        });
+        others
+    }
+}
+
 #[tonic::async_trait]
 impl Endorser for Service {
     async fn process_proposal(
@@ -294,7 +329,7 @@ impl Endorser for Service {
         request: Request<protos::SignedProposal>,
     ) -> Result<Response<protos::ProposalResponse>, Status> {
         let height = height::of(request.metadata());
-        let others = height::others(request.metadata());
+        let others = self.believed_heights(&request);
         process_proposal::process_proposal(&self.0, request.into_inner(), height, others)
             .await
             .map_err(|failure| failure.into_status(Rpc::ProcessProposal, &self.0))

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cordon_channel::Channel;
+use cordon_endorse::{CLOCK_SKEW_SECONDS_MAX, ProposalError};
 use cordon_order::OrderError;
 use cordon_wire::proposal::CONFIG;
 use cordon_wire::proto::gateway::{SubmitRequest, SubmitResponse};
 use cordon_wire::transaction::{Envelope, Transaction};
 use cordon_wire::{WireError, encode};
 
-use crate::host::Host;
+use crate::host::{Host, now};
 use crate::request::agree;
 use crate::status::{Detail, Failure};
 
@@ -93,8 +94,21 @@ async fn submit_config(
             Failure::Refused(host.detail(format!("creator is not accepted: {error}")))
         })?;
     let channel = door.channel()?;
-    channel
-        .check_config(&bytes)
+    if let Some(reason) = channel.stopped() {
+        let text = format!("channel {id} has stopped on this host: {reason}");
+        return Err(Failure::Stopped(host.detail(text)));
+    }
+    let time = envelope.header.channel_header.timestamp;
+    let time = time.ok_or_else(|| Failure::Malformed("timestamp is missing".to_owned()))?;
+    let seconds = time.seconds.abs_diff(now());
+    if seconds > CLOCK_SKEW_SECONDS_MAX {
+        let error = ProposalError::Clock { seconds };
+        return Err(Failure::Refused(host.detail(error.to_string())));
+    }
+    let (checking, checked) = (Arc::clone(channel), bytes.clone());
+    tokio::task::spawn_blocking(move || checking.check_config(&checked))
+        .await
+        .map_err(|error| host.broken(&error))?
         .map_err(|text| Failure::Refused(host.detail(text)))?;
     append(host, channel, bytes).await
 }

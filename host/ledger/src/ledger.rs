@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cordon_journal::{Journal, Location, Reader, TornTail};
@@ -85,6 +86,9 @@ impl ChainInfo {
         }
     }
 }
+
+/// Longest wait for a snapshot beside another: a commit applies its changes within milliseconds.
+const BESIDE_MAX: Duration = Duration::from_millis(250);
 
 /// What readers see; changes only together with the state.
 pub(crate) struct View {
@@ -248,14 +252,14 @@ impl Ledger {
         }
     }
 
-    /// The same for a thread that may hold a snapshot of another ledger: a commit that waits for its
-    /// turn is not waited for. Two threads that each wait for the other's ledger would else never go
-    /// on.
-    pub fn snapshot_beside(&self) -> LedgerSnapshot {
-        LedgerSnapshot {
-            view: self.view.read_arc_recursive(),
+    /// The same for a thread that may hold a snapshot of another ledger; `None` when a commit keeps it
+    /// waiting for too long. Two threads that each hold what the other's commit waits for would else
+    /// never go on; and if commits were passed by, questions could keep them waiting for ever.
+    pub fn snapshot_beside(&self) -> Option<LedgerSnapshot> {
+        Some(LedgerSnapshot {
+            view: self.view.try_read_arc_for(BESIDE_MAX)?,
             shared: self.shared.clone(),
-        }
+        })
     }
 
     /// Commits one block; see [`Ledger::commit_all`].

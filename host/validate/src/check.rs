@@ -18,7 +18,7 @@ use crate::{
 /// An envelope that is checked as far as it can be on its own.
 pub struct Checked {
     prepared: Prepared,
-    /// The creator's signature holds. Never for a configuration.
+    /// The creator's signature holds. Never for a channel's first configuration.
     authentic: bool,
     refusal: Option<Verdict>,
 }
@@ -182,24 +182,29 @@ fn check_config<V: IdentityVerifier + ConfigVerifier>(
     verifier
         .verify_config(config.sequence, &config.document)
         .map_err(|text| refuse(Reason::Config(text)))?;
+    let members = rules.members.len();
     let count = config.approvals.len();
-    if count > ENDORSEMENTS_MAX {
+    if count > members {
         return Err(refuse(Reason::TooManyEndorsements(count)));
     }
+    // Every approval must hold, so that the transaction alone says who approved.
     let mut approved = BTreeSet::new();
     for approval in &config.approvals {
         let message = [approval.signature_header.as_ref(), &config.update];
         let header = &config.header;
         let (creator, signature) = (&approval.creator, &approval.signature);
-        let signer = verify_member(verifier, rules, header, creator, &message, signature);
-        approved.extend(
-            signer
-                .ok()
-                .filter(|signer| signer.role == SignerRole::Admin)
-                .map(|signer| signer.msp_id),
-        );
+        let signer = verify_member(verifier, rules, header, creator, &message, signature)
+            .map_err(|refusal| refuse(Reason::ConfigApproval(refusal.to_string())))?;
+        if signer.role != SignerRole::Admin {
+            let text = format!("it is of somebody of {} who is no admin", signer.msp_id);
+            return Err(refuse(Reason::ConfigApproval(text)));
+        }
+        if let Some(msp_id) = approved.replace(signer.msp_id) {
+            let text = format!("there are two of {msp_id}");
+            return Err(refuse(Reason::ConfigApproval(text)));
+        }
     }
-    let (approved, members) = (approved.len(), rules.members.len());
+    let approved = approved.len();
     if approved * 2 <= members {
         return Err(refuse(Reason::ConfigApprovals { approved, members }));
     }

@@ -36,6 +36,9 @@ pub enum Reason {
     /// A configuration is not the next one, or not one that members could go on with.
     #[error("the configuration cannot take effect: {0}")]
     Config(String),
+    /// An approval of a configuration does not count.
+    #[error("an approval of the configuration does not count: {0}")]
+    ConfigApproval(String),
     /// Too few admins have approved a configuration.
     #[error(
         "admins of {approved} of {members} organisations have approved the configuration; more than half are needed"

@@ -16,7 +16,7 @@ pub(super) const EMR: Stage = Stage {
 pub(super) const DIAGNOSIS: &str = "Arrhythmia";
 
 /// Tells the story; the id of the record.
-pub(super) async fn tell(story: &mut Story) -> Result<String> {
+pub(super) async fn tell(story: &mut Story<'_>) -> Result<String> {
     story.title("MANAGING AN EMR");
     let ann = json!({
         "patientId": "pa1", "patientName": "Ann Miller", "patientBirthdate": "10-03",

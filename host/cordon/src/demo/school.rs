@@ -22,14 +22,14 @@ pub(super) const REPORT_NOTE: &str = "wears glasses for reading";
 
 const PLACE: &[&str] = &["tom", "SchoolMSP", "northside"];
 
-pub(super) async fn tell(story: &mut Story) -> Result<()> {
+pub(super) async fn tell(story: &mut Story<'_>) -> Result<()> {
     story.title("A CHILD GOES TO SCHOOL: the medical card");
     card(story).await?;
     story.title("A CHILD GOES TO SCHOOL: the five steps");
     report(story).await
 }
 
-async fn card(story: &mut Story) -> Result<()> {
+async fn card(story: &mut Story<'_>) -> Result<()> {
     let tom = json!({ "childId": "tom", "name": "Tom Miller", "birthdate": "2019-05-14" });
     let agreement = json!({ "childId": "tom", "hospital": "HospitalMSP", "pediatrician": "pd1" });
     let allergy = json!({ "childId": "tom", "substance": ALLERGY, "reaction": "hives" });
@@ -101,7 +101,7 @@ async fn card(story: &mut Story) -> Result<()> {
     Ok(())
 }
 
-async fn report(story: &mut Story) -> Result<()> {
+async fn report(story: &mut Story<'_>) -> Result<()> {
     let application = json!({
         "childId": "tom", "childName": "Tom Miller", "schoolOrg": "SchoolMSP",
         "school": "northside", "hospital": "HospitalMSP", "pediatrician": "pd1",

@@ -19,7 +19,7 @@ pub(super) const READ: Step<'static> = step(
     &["HospitalMSP", "pa1"],
 );
 
-pub(super) async fn tell(story: &mut Story, emr_id: &str) -> Result<()> {
+pub(super) async fn tell(story: &mut Story<'_>, emr_id: &str) -> Result<()> {
     story.title("SHARING AN EMR");
     let notes = |shared: &Value| shared["emr"]["notes"].as_array().map(Vec::len);
 

@@ -15,8 +15,9 @@ use crate::{ledger, store};
 const SHOWN_MAX: usize = 140;
 
 /// A story on a running network.
-pub(super) struct Story {
+pub(super) struct Story<'a> {
     pub(super) dir: PathBuf,
+    network: &'a Network,
     pub(super) output: Output,
     step: usize,
 }
@@ -66,10 +67,11 @@ pub(super) const fn step<'a>(
     }
 }
 
-impl Story {
-    pub(super) fn new(dir: &Path, output: &Output) -> Self {
+impl<'a> Story<'a> {
+    pub(super) fn new(network: &'a Network, dir: &Path, output: &Output) -> Self {
         Self {
             dir: dir.to_owned(),
+            network,
             output: output.clone(),
             step: 0,
         }
@@ -112,11 +114,14 @@ impl Story {
             .transact(&call)
             .await
             .with_context(|| self.at(step))?;
-        let endorsers = ledger::endorsers(&client, stage.channel, receipt.tx_id).await?;
+        let organization = step.who.split('/').next().unwrap_or_default();
+        let admin = self.client(stage, &format!("{organization}/admin"))?;
+        let endorsers = ledger::endorsers(&admin, stage.channel, receipt.tx_id).await?;
         let names: Vec<&str> = endorsers
             .iter()
             .map(|msp_id| msp_id.trim_end_matches("MSP"))
             .collect();
+        self.committed_everywhere(stage, receipt.block).await?;
         let answer = parse(&receipt.answer)?;
         self.output.note(&format!(
             "    {} → {}\n    endorsed by {}, committed in block {} of {}",
@@ -127,6 +132,19 @@ impl Story {
             stage.channel
         ));
         Ok(answer)
+    }
+
+    /// Waits until every member's host has a block: the next step may ask another one.
+    async fn committed_everywhere(&self, stage: Stage, block: u64) -> Result<()> {
+        let channels = self.network.channels.iter();
+        let channel = channels.filter(|channel| channel.name == stage.channel);
+        for organization in channel.flat_map(|channel| &channel.organizations) {
+            let admin = self.client(stage, &format!("{organization}/admin"))?;
+            while ledger::height(&admin, stage.channel).await? <= block {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+        Ok(())
     }
 
     /// A step that asks.
@@ -168,11 +186,7 @@ impl Story {
     }
 
     /// All members' hosts must be at the same block with the same state, and the chain must verify.
-    pub(super) async fn compare_hosts(
-        &self,
-        network: &Network,
-        channel: &ChannelEntry,
-    ) -> Result<Value> {
+    pub(super) async fn compare_hosts(&self, channel: &ChannelEntry) -> Result<Value> {
         let mut infos = Vec::new();
         for organization in &channel.organizations {
             let client = store::client(&self.dir, organization, "admin", &channel.name)?;
@@ -199,7 +213,7 @@ impl Story {
         let hosts: Vec<&str> = channel
             .organizations
             .iter()
-            .filter_map(|name| network.organization(name))
+            .filter_map(|name| self.network.organization(name))
             .map(|organization| organization.msp_id.trim_end_matches("MSP"))
             .collect();
         self.output.note(&format!(

@@ -62,7 +62,7 @@ const READERS: [Reader; 9] = [
     reader(REPORTS, "school/registrar2", "Tom's report", REPORT, false),
 ];
 
-pub(super) async fn show(story: &Story, network: &Network) -> Result<Value> {
+pub(super) async fn show(story: &Story<'_>, network: &Network) -> Result<Value> {
     let mut rows = Vec::new();
     let mut lines = vec![[
         "organisation".into(),
@@ -136,7 +136,7 @@ pub(super) async fn show(story: &Story, network: &Network) -> Result<Value> {
     Ok(rows.into())
 }
 
-async fn can_read(story: &Story, stage: Stage, step: Step<'_>) -> Result<bool> {
+async fn can_read(story: &Story<'_>, stage: Stage, step: Step<'_>) -> Result<bool> {
     let client = story.client(stage, step.who)?;
     let call = Call::new(stage.contract, step.function, step.args);
     match client.evaluate(&call).await {

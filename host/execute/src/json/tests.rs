@@ -228,3 +228,22 @@ fn refusals_name_the_path_of_the_field() {
     let error = parse(&Shape::String, "patient-id", &[0xff]).unwrap_err();
     assert_eq!(error.to_string(), "patient-id: not UTF-8 text");
 }
+
+#[test]
+fn an_optional_text_is_taken_bare_or_as_json() {
+    let shape = Shape::Option(Box::new(Shape::String));
+    let read = |text: &str| parse(&shape, "digest", text.as_bytes()).unwrap();
+    let some = |text: &str| Val::Option(Some(Box::new(Val::String(text.to_owned()))));
+    for (given, expected) in [
+        ("3ac4", some("3ac4")),
+        ("\"3ac4\"", some("3ac4")),
+        ("12", some("12")),
+        ("true", some("true")),
+        ("two words", some("two words")),
+        ("", some("")),
+        ("\"null\"", some("null")),
+        ("null", Val::Option(None)),
+    ] {
+        assert_eq!(read(given), expected, "{given}");
+    }
+}

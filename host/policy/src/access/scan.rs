@@ -22,7 +22,9 @@ pub(super) fn scan(text: &str) -> Option<(Span, AccessProblem)> {
                     .take_while(|b| !matches!(b, b'\n' | b'\r'))
                     .count();
             }
-            b'(' | b'[' | b'{' => open += 1,
+            // Indices and clauses stand one in the other in Cedar's tree, as links do.
+            b'[' => (open, links) = (open + 1, links + 1),
+            b'(' | b'{' => open += 1,
             b')' | b']' | b'}' => open = open.saturating_sub(1),
             b';' if open == 0 => (ifs, links) = (0, 0),
             b'&' | b'|' if bytes.get(at) == Some(&byte) => {
@@ -35,7 +37,12 @@ pub(super) fn scan(text: &str) -> Option<(Span, AccessProblem)> {
                     .iter()
                     .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_')
                     .count();
-                ifs += usize::from(&bytes[start..at] == b"if");
+                match &bytes[start..at] {
+                    b"if" => ifs += 1,
+                    // A conjunction and, for `unless`, a negation.
+                    b"when" | b"unless" => links += 2,
+                    _ => {}
+                }
             }
             _ => {}
         }

@@ -282,6 +282,10 @@ fn limits_hold_and_keep_cedar_within_its_stack() {
     let nest = |open: &str, n: usize, end: &str, close: &str| {
         condition(&(open.repeat(n) + end + &close.repeat(n)))
     };
+    let clauses = |n: usize, end: &str| {
+        let many = "unless { false } ".repeat(n);
+        format!("permit (principal, action, resource) {many}{end}")
+    };
     let organization = "principal.organization == \"a\" && ";
     let depth = ACCESS_NESTING_MAX - 1;
     let cases = vec![
@@ -298,20 +302,20 @@ fn limits_hold_and_keep_cedar_within_its_stack() {
             "attribute `x`",
         ),
         (
-            chain(organization, ACCESS_LINKS_MAX / 2 - 1, "principal.x"),
+            chain(organization, ACCESS_LINKS_MAX / 2 - 2, "principal.x"),
             "attribute `x`",
         ),
         (
-            chain("1 + ", ACCESS_LINKS_MAX - 1, "principal.x > 0"),
+            chain("1 + ", ACCESS_LINKS_MAX - 3, "principal.x > 0"),
             "attribute `x`",
         ),
         (
-            condition(&format!("principal{}", ".x".repeat(ACCESS_LINKS_MAX))),
+            condition(&format!("principal{}", ".x".repeat(ACCESS_LINKS_MAX - 2))),
             "attribute `x`",
         ),
         (
             nest(
-                &("true && ".repeat(ACCESS_LINKS_MAX / depth - 1) + "("),
+                &("true && ".repeat(ACCESS_LINKS_MAX / depth - 2) + "("),
                 depth,
                 "principal.x",
                 ")",
@@ -338,6 +342,25 @@ fn limits_hold_and_keep_cedar_within_its_stack() {
             "more than 256 operators",
         ),
         (
+            clauses(ACCESS_LINKS_MAX / 2 - 2, "when { principal.x };"),
+            "attribute `x`",
+        ),
+        (
+            clauses(2_000, "when { principal.x };"),
+            "more than 256 operators",
+        ),
+        (
+            condition(&format!(
+                "principal{}",
+                "[\"x\"]".repeat(ACCESS_LINKS_MAX - 2)
+            )),
+            "attribute `x`",
+        ),
+        (
+            condition(&format!("principal{}", "[\"x\"]".repeat(6_000))),
+            "more than 256 operators",
+        ),
+        (
             " ".repeat(ACCESS_TEXT_BYTES_MAX + 1),
             "the file has 65537 bytes; at most 65536",
         ),
@@ -355,7 +378,7 @@ fn limits_hold_and_keep_cedar_within_its_stack() {
                 &text[..text.len().min(80)]
             );
         }
-        let deep = "principal.hasTag(\"a\") && ".repeat(ACCESS_LINKS_MAX / 2 - 1);
+        let deep = "principal.hasTag(\"a\") && ".repeat(ACCESS_LINKS_MAX / 2 - 2);
         let many = (condition(&(deep + "true")) + "\n// ((((((((((((((((((((((\n").repeat(10);
         let answer = only(&many).authorize(&caller(&[("a", "")]), &emr(), FUNCTIONS[0]);
         assert_eq!(answer, Ok(()));
