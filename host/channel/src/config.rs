@@ -1,4 +1,4 @@
-//! The channel's configuration: one readable document, in block 0.
+//! The channel's configuration: one readable document, in block 0 and in later configurations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
