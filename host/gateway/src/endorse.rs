@@ -1,16 +1,18 @@
 //! `gateway.Gateway/Endorse`: collect what the endorsement policy asks for, on results that are the
 //! same byte for byte.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use cordon_policy::smallest_set;
-use cordon_types::{MspId, status};
+use cordon_types::{MspId, RangeRead, ReadWriteSet, Version, status};
 use cordon_wire::decode;
 use cordon_wire::proto::common::Envelope;
 use cordon_wire::proto::gateway::{EndorseRequest, EndorseResponse};
 use cordon_wire::proto::protos;
+use cordon_wire::rw_set::decode_rw_set;
 use cordon_wire::transaction::envelope_payload;
 use futures::future::join_all;
 
@@ -329,9 +331,11 @@ fn disagreement(replies: &[(Detail, protos::ProposalResponse)]) -> Failure {
             } else if differing.is_empty() {
                 format!("its result is the same as {first_name}'s")
             } else {
+                let place = first_difference(&first, &other);
                 format!(
-                    "its {} differs from {first_name}'s",
-                    differing.join(" and ")
+                    "its {} differs from {first_name}'s{}",
+                    differing.join(" and "),
+                    place.map_or(String::new(), |place| format!(", first at {place}"))
                 )
             };
             Detail {
@@ -341,4 +345,138 @@ fn disagreement(replies: &[(Detail, protos::ProposalResponse)]) -> Failure {
         })
         .collect();
     Failure::Disagreement(details)
+}
+
+/// The first key or event at which two results differ. It goes to the client whose call it was.
+fn first_difference(
+    left: &protos::ChaincodeAction,
+    right: &protos::ChaincodeAction,
+) -> Option<String> {
+    if left.results != right.results {
+        let sets = [left, right].map(|action| decode_rw_set(&action.results).ok());
+        let [Some(left), Some(right)] = sets else {
+            return None;
+        };
+        return first_key(&left, &right);
+    }
+    if left.events != right.events {
+        let names = [left, right].map(|action| {
+            let event: Option<protos::ChaincodeEvent> = decode(&action.events, "event").ok();
+            event.map(|mut last| {
+                let mut events = std::mem::take(&mut last.earlier);
+                events.push(last);
+                events
+            })
+        });
+        let [left, right] = names.map(Option::unwrap_or_default);
+        let at = left.iter().zip(&right).take_while(|(l, r)| l == r).count();
+        let event = left.get(at).or(right.get(at))?;
+        return Some(format!("event {at}, {:?}", event.event_name));
+    }
+    None
+}
+
+/// What a set says of one key of one contract.
+#[derive(PartialEq)]
+enum Access<'a> {
+    Read(Option<Version>),
+    Scan(&'a RangeRead),
+    Write(Option<&'a [u8]>),
+}
+
+/// The first key, in order of contracts and keys, of which two read-write sets say different things.
+fn first_key(left: &ReadWriteSet, right: &ReadWriteSet) -> Option<String> {
+    type Accesses<'a> = BTreeMap<(&'a str, &'a str, &'static str, usize), Access<'a>>;
+    fn accesses(set: &ReadWriteSet) -> Accesses<'_> {
+        let mut all = Accesses::new();
+        for set in &set.contracts {
+            let contract = set.contract.as_str();
+            for read in &set.reads {
+                let access = Access::Read(read.version);
+                all.insert((contract, &read.key, "read", 0), access);
+            }
+            for (index, scan) in set.range_reads.iter().enumerate() {
+                let access = Access::Scan(scan);
+                all.insert((contract, &scan.start, "scanned from", index), access);
+            }
+            for write in &set.writes {
+                let access = Access::Write(write.value.as_deref());
+                all.insert((contract, &write.key, "written", 0), access);
+            }
+        }
+        all
+    }
+    let (left, right) = (accesses(left), accesses(right));
+    let places: BTreeSet<_> = left.keys().chain(right.keys()).collect();
+    let place = places
+        .into_iter()
+        .find(|place| left.get(*place) != right.get(*place))?;
+    let (contract, key, how, _) = place;
+    Some(format!(
+        "key {key:?} of contract {contract}, which is {how}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use cordon_types::{ContractReadWriteSet, KeyRead, KeyWrite};
+    use cordon_wire::rw_set::encode_rw_set;
+
+    use super::*;
+
+    fn action(reads: &[(&str, u64)], writes: &[(&str, &str)]) -> protos::ChaincodeAction {
+        let version = |block| Some(Version { block, tx: 0 });
+        let set = ContractReadWriteSet {
+            contract: "emr".parse().unwrap(),
+            reads: reads
+                .iter()
+                .map(|(key, block)| KeyRead {
+                    key: (*key).to_owned(),
+                    version: version(*block),
+                })
+                .collect(),
+            range_reads: Vec::new(),
+            writes: writes
+                .iter()
+                .map(|(key, value)| KeyWrite {
+                    key: (*key).to_owned(),
+                    value: Some(Bytes::copy_from_slice(value.as_bytes())),
+                })
+                .collect(),
+        };
+        protos::ChaincodeAction {
+            results: encode_rw_set(&ReadWriteSet {
+                contracts: vec![set],
+            }),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn the_first_difference_is_named() {
+        let of = |left: &protos::ChaincodeAction, right| first_difference(left, right);
+        let one = action(&[("a", 1), ("b", 1)], &[("c", "x")]);
+        assert_eq!(of(&one, &one), None);
+        let other = action(&[("a", 1), ("b", 2)], &[("c", "y")]);
+        let expected = "key \"b\" of contract emr, which is read";
+        assert_eq!(of(&one, &other).as_deref(), Some(expected));
+        let other = action(&[("a", 1), ("b", 1)], &[("c", "y")]);
+        let expected = "key \"c\" of contract emr, which is written";
+        assert_eq!(of(&one, &other).as_deref(), Some(expected));
+        let fewer = action(&[("a", 1)], &[("c", "x")]);
+        assert!(of(&fewer, &one).unwrap().contains("\"b\""));
+
+        let event = |name: &str| protos::ChaincodeAction {
+            events: cordon_wire::encode(&protos::ChaincodeEvent {
+                event_name: name.to_owned(),
+                ..Default::default()
+            }),
+            ..one.clone()
+        };
+        let expected = "event 0, \"First\"";
+        assert_eq!(
+            of(&event("First"), &event("Second")).as_deref(),
+            Some(expected)
+        );
+    }
 }
