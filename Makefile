@@ -113,7 +113,7 @@ endif
 
 # === running ===
 
-demo: setup contracts build ## start a town of hosts in one process and tell the story of a medical record with real calls
+demo: setup contracts build ## start a town of hosts in one process and tell its three stories with real calls
 	$(CORDON) demo
 
 import-demo: setup contracts build ## import generated patients through the official Node client

@@ -86,12 +86,12 @@ pub enum InstallError {
 
 /// Which contract of a channel does not fit the others, and why.
 #[derive(Debug, thiserror::Error)]
-#[error("contract {contract}: {source}")]
+#[error("contract {contract}: {reason}")]
 pub struct LinkError {
     /// The contract.
     pub contract: ContractId,
-    /// Why.
-    pub source: InstallError,
+    /// Why. Said in this error's own text, so not its source: else it would be shown twice.
+    pub reason: InstallError,
 }
 
 /// A limit of the [`Profile`](crate::Profile) that a call can run into.

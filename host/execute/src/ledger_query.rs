@@ -16,18 +16,13 @@ use crate::simulation::Simulation;
 
 /// The channels that contracts of one execution can ask.
 pub trait Ledgers: Send + Sync {
-    /// The contract of that name on that channel, for `caller`; `None` when this host or the caller is
-    /// no member of the channel, or there is no such contract: all of them look the same to the
+    /// The contract of that name on that channel; `None` when this host or the caller whose call this
+    /// is is no member of the channel, or there is no such contract: all of them look the same to the
     /// contract that asks.
     ///
     /// # Errors
     /// [`HostError`] when this host cannot tell.
-    fn open(
-        &self,
-        caller: &Caller,
-        channel: &str,
-        contract: &str,
-    ) -> Result<Option<OpenedLedger>, HostError>;
+    fn open(&self, channel: &str, contract: &str) -> Result<Option<OpenedLedger>, HostError>;
 }
 
 /// A contract on another channel, and the state to run it on.
@@ -53,7 +48,7 @@ pub trait Access {
 pub struct NoLedgers;
 
 impl Ledgers for NoLedgers {
-    fn open(&self, _: &Caller, _: &str, _: &str) -> Result<Option<OpenedLedger>, HostError> {
+    fn open(&self, _: &str, _: &str) -> Result<Option<OpenedLedger>, HostError> {
         Ok(None)
     }
 }
@@ -86,7 +81,7 @@ pub(crate) fn query(
     }
     let depth = state.deeper()?;
     charge_fuel(&mut host, asking.profile.contract_call_fuel)?;
-    let Some(opened) = asking.ledgers.open(&asking.caller, &channel, &contract)? else {
+    let Some(opened) = asking.ledgers.open(&channel, &contract)? else {
         let text = format!("there is no contract {contract} on a channel {channel} here");
         return refused(status::NOT_FOUND, text);
     };

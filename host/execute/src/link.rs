@@ -13,14 +13,14 @@ use crate::profile::Profile;
 
 /// Links what is left of `compiled`, callees before those that call them.
 pub(crate) struct Links<'a> {
-    pub(crate) linker: &'a Linker<CallState>,
-    pub(crate) profile: &'a Arc<Profile>,
-    pub(crate) compiled: BTreeMap<ContractId, Arc<Compiled>>,
-    pub(crate) linked: BTreeMap<ContractId, Arc<Contract>>,
+    linker: &'a Linker<CallState>,
+    profile: &'a Arc<Profile>,
+    compiled: BTreeMap<ContractId, Arc<Compiled>>,
+    linked: BTreeMap<ContractId, Arc<Contract>>,
     /// Every interface that contracts export, with its exporters.
-    pub(crate) exporters: BTreeMap<String, Vec<ContractId>>,
+    exporters: BTreeMap<String, Vec<ContractId>>,
     /// The contracts that wait for the one being linked.
-    pub(crate) path: Vec<ContractId>,
+    path: Vec<ContractId>,
 }
 
 impl<'a> Links<'a> {
@@ -56,9 +56,9 @@ impl<'a> Links<'a> {
     pub(crate) fn all(mut self) -> Result<BTreeMap<ContractId, Arc<Contract>>, LinkError> {
         let ids: Vec<ContractId> = self.compiled.keys().cloned().collect();
         for id in ids {
-            self.contract(&id).map_err(|source| LinkError {
+            self.contract(&id).map_err(|reason| LinkError {
                 contract: id,
-                source,
+                reason,
             })?;
         }
         Ok(self.linked)

@@ -248,13 +248,6 @@ fn each_contract_has_a_stack_of_its_own() {
 
 #[test]
 fn nobody_is_asked_where_there_are_no_other_channels() {
-    let caller = Caller {
-        msp_id: "HospitalMSP".parse().unwrap(),
-        subject: String::new(),
-        unique_id: String::new(),
-        enrollment_id: String::new(),
-        attributes: BTreeMap::new(),
-    };
-    let opened: Result<Option<OpenedLedger>, HostError> = NoLedgers.open(&caller, "cards", "cards");
+    let opened: Result<Option<OpenedLedger>, HostError> = NoLedgers.open("cards", "cards");
     assert!(matches!(opened, Ok(None)));
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cordon_channel::Channel;
 use cordon_execute::{HostError, Ledgers, OpenedLedger};
-use cordon_types::{Caller, ChannelId, StateError};
+use cordon_types::{ChannelId, StateError};
 use futures::future::join_all;
 
 use crate::height::catch_up;
@@ -50,12 +50,7 @@ impl CallerLedgers {
 }
 
 impl Ledgers for CallerLedgers {
-    fn open(
-        &self,
-        _: &Caller,
-        channel: &str,
-        contract: &str,
-    ) -> Result<Option<OpenedLedger>, HostError> {
+    fn open(&self, channel: &str, contract: &str) -> Result<Option<OpenedLedger>, HostError> {
         let Some(channel) = self.channel(channel) else {
             return Ok(None);
         };
