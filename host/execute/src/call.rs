@@ -15,6 +15,7 @@ use crate::host::{CallState, Execution, Work};
 use crate::json;
 use crate::ledger_query::Ledgers;
 use crate::metadata::GET_METADATA;
+use crate::observe::{Observed, Observer};
 use crate::shape::camel_case;
 use crate::simulation::Simulation;
 
@@ -128,7 +129,26 @@ impl Contract {
         call: Call<'_>,
         observe: impl FnMut(Phase),
     ) -> Result<Outcome, HostError> {
-        match self.run(call, observe) {
+        self.execute(call, None, observe)
+    }
+
+    /// The same, with every call into the host.
+    ///
+    /// # Errors
+    /// As [`Contract::call`].
+    pub fn observe(&self, call: Call<'_>) -> Result<Observed, HostError> {
+        let observer = Arc::<Observer>::default();
+        let outcome = self.execute(call, Some(Arc::clone(&observer)), |_| {})?;
+        Ok(observer.observed(outcome))
+    }
+
+    fn execute(
+        &self,
+        call: Call<'_>,
+        observer: Option<Arc<Observer>>,
+        observe: impl FnMut(Phase),
+    ) -> Result<Outcome, HostError> {
+        match self.run(call, observer, observe) {
             Ok(outcome) => Ok(outcome),
             Err(Stop::Refused(status, message)) => Ok(Outcome::refused(status, message)),
             Err(Stop::Fault(fault)) => Ok(Outcome::without_effect(
@@ -140,7 +160,12 @@ impl Contract {
         }
     }
 
-    fn run(&self, call: Call<'_>, mut observe: impl FnMut(Phase)) -> Result<Outcome, Stop> {
+    fn run(
+        &self,
+        call: Call<'_>,
+        observer: Option<Arc<Observer>>,
+        mut observe: impl FnMut(Phase),
+    ) -> Result<Outcome, Stop> {
         if call.args.first().is_some_and(|name| name == GET_METADATA) {
             return Ok(self.describe());
         }
@@ -163,6 +188,7 @@ impl Contract {
             caller: call.caller,
             transient: call.transient,
             ledgers: call.ledgers,
+            observer,
             work: Mutex::new(Work {
                 simulation: Simulation::new(call.snapshot),
                 host_bytes: 0,
@@ -230,7 +256,10 @@ impl Contract {
         let engine_error = |error: wasmtime::Error| HostError::Engine(error.to_string());
         let mut store = Store::new(self.instance.engine(), frame);
         store.limiter(CallState::limiter);
-        store.set_fuel(fuel).map_err(engine_error)?;
+        let metered = self.profile.fuel_metered;
+        if metered {
+            store.set_fuel(fuel).map_err(engine_error)?;
+        }
         // What the canonical ABI may allocate on the host for one call into it.
         store.set_hostcall_fuel(self.profile.host_bytes_max);
         let instance = self.instance.instantiate(&mut store).map_err(stopped)?;
@@ -241,9 +270,14 @@ impl Contract {
 
         let mut results = [Val::Bool(false)];
         let has_result = usize::from(function.refuses || function.answer.is_some());
-        func.call(&mut store, values, &mut results[..has_result])
-            .map_err(stopped)?;
-        let left = store.get_fuel().map_err(engine_error)?;
+        let called = func.call(&mut store, values, &mut results[..has_result]);
+        store.data().note_use();
+        called.map_err(stopped)?;
+        let left = if metered {
+            store.get_fuel().map_err(engine_error)?
+        } else {
+            fuel
+        };
         observe(Phase::Guest);
         let [result] = results;
         Ok((result, left))

@@ -10,11 +10,12 @@ use bytes::Bytes;
 use cordon_types::{Caller, ChannelId, ContractId, Event, KEY_BYTES_MAX, TxId, Version, check_key};
 use parking_lot::Mutex;
 use wasmtime::component::Linker;
-use wasmtime::{ResourceLimiter, Result, StoreContextMut, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{ResourceLimiter, Result, StoreContextMut};
 
 use crate::bindings::cordon::contract::{context, state, types};
 use crate::error::{GuestFault, HostError, LimitKind};
 use crate::ledger_query::{Ledgers, query};
+use crate::observe::{HostCall, Observer};
 use crate::profile::Profile;
 use crate::simulation::{KeyRange, Simulation};
 
@@ -27,6 +28,7 @@ pub(crate) struct Execution {
     pub(crate) caller: Arc<Caller>,
     pub(crate) transient: BTreeMap<String, Bytes>,
     pub(crate) ledgers: Arc<dyn Ledgers>,
+    pub(crate) observer: Option<Arc<Observer>>,
     /// Locked by one contract at a time: whoever called another waits for it.
     pub(crate) work: Mutex<Work>,
 }
@@ -47,7 +49,29 @@ pub(crate) struct CallState {
     pub(crate) calling: Option<ContractId>,
     /// How many contracts are in the middle of a call, this one included.
     pub(crate) depth: u32,
-    pub(crate) limits: StoreLimits,
+    limits: Limits,
+}
+
+/// What an instance's memory and tables may grow to.
+struct Limits {
+    memory_bytes_max: usize,
+    table_elements_max: usize,
+    /// The most that a memory has had.
+    memory_bytes: usize,
+}
+
+impl ResourceLimiter for Limits {
+    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+        let fits = desired <= self.memory_bytes_max;
+        if fits {
+            self.memory_bytes = self.memory_bytes.max(desired);
+        }
+        Ok(fits)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+        Ok(desired <= self.table_elements_max)
+    }
 }
 
 impl CallState {
@@ -60,10 +84,11 @@ impl CallState {
     ) -> Self {
         let profile = &execution.profile;
         Self {
-            limits: StoreLimitsBuilder::new()
-                .memory_size(profile.memory_bytes_max)
-                .table_elements(profile.table_elements_max)
-                .build(),
+            limits: Limits {
+                memory_bytes_max: profile.memory_bytes_max,
+                table_elements_max: profile.table_elements_max,
+                memory_bytes: 0,
+            },
             execution: Arc::clone(execution),
             contract,
             calling,
@@ -82,11 +107,36 @@ impl CallState {
     pub(crate) fn limiter(&mut self) -> &mut dyn ResourceLimiter {
         &mut self.limits
     }
+
+    /// Tells an observer, if there is one, what has been used.
+    pub(crate) fn note_use(&self) {
+        if let Some(observer) = &self.execution.observer {
+            let work = self.execution.work.lock();
+            let mut used = observer.used.lock();
+            used.host_bytes = work.host_bytes;
+            used.write_bytes = usize::try_from(work.write_bytes).unwrap_or_default();
+            used.keys = work.simulation.keys();
+            used.memory_bytes = used.memory_bytes.max(self.limits.memory_bytes);
+        }
+    }
 }
 
 pub(crate) type Host<'a> = StoreContextMut<'a, CallState>;
 /// What a function answers: a fault stops the contract, a refusal is handed to it.
 pub(crate) type Answer<T> = Result<(std::result::Result<T, types::Error>,)>;
+
+/// Tells an observer, if there is one, of a call into the host.
+pub(crate) fn note(host: &Host<'_>, function: &str, subject: Option<&str>) {
+    let state = host.data();
+    if let Some(observer) = &state.execution.observer {
+        observer.host_calls.lock().push(HostCall {
+            contract: state.contract.clone(),
+            function: function.to_owned(),
+            subject: subject.map(str::to_owned),
+            fuel_left: fuel_left(host),
+        });
+    }
+}
 
 /// Charges a call that moves `bytes`.
 pub(crate) fn charge(host: &mut Host<'_>, bytes: usize) -> Result<()> {
@@ -106,10 +156,22 @@ pub(crate) fn charge(host: &mut Host<'_>, bytes: usize) -> Result<()> {
 }
 
 pub(crate) fn charge_fuel(host: &mut Host<'_>, cost: u64) -> Result<()> {
-    let left = host
-        .get_fuel()?
+    let left = fuel_left(host)
         .checked_sub(cost)
         .ok_or(GuestFault::OutOfFuel)?;
+    set_fuel(host, left)
+}
+
+/// Fuel that is left; where none is counted, all of it.
+pub(crate) fn fuel_left(host: &Host<'_>) -> u64 {
+    let uncounted = host.data().execution.profile.fuel_max;
+    host.get_fuel().unwrap_or(uncounted)
+}
+
+pub(crate) fn set_fuel(host: &mut Host<'_>, left: u64) -> Result<()> {
+    if !host.data().execution.profile.fuel_metered {
+        return Ok(());
+    }
     host.set_fuel(left)
 }
 
@@ -185,16 +247,19 @@ pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> Result<()> {
 }
 
 fn channel(mut host: Host<'_>, (): ()) -> Result<(String,)> {
+    note(&host, "context.channel", None);
     charge(&mut host, 0)?;
     Ok((host.data().execution.channel.to_string(),))
 }
 
 fn transaction_id(mut host: Host<'_>, (): ()) -> Result<(String,)> {
+    note(&host, "context.transaction-id", None);
     charge(&mut host, 64)?;
     Ok((host.data().execution.tx_id.to_string(),))
 }
 
 fn timestamp(mut host: Host<'_>, (): ()) -> Result<(context::Moment,)> {
+    note(&host, "context.timestamp", None);
     charge(&mut host, 12)?;
     let (seconds, nanoseconds) = host.data().execution.timestamp;
     Ok((context::Moment {
@@ -204,6 +269,7 @@ fn timestamp(mut host: Host<'_>, (): ()) -> Result<(context::Moment,)> {
 }
 
 fn caller(mut host: Host<'_>, (): ()) -> Result<(context::Identity,)> {
+    note(&host, "context.caller", None);
     charge(&mut host, 0)?;
     let caller = Arc::clone(&host.data().execution.caller);
     let attributes: Vec<(String, String)> = caller
@@ -230,12 +296,14 @@ fn caller(mut host: Host<'_>, (): ()) -> Result<(context::Identity,)> {
 }
 
 fn attribute(mut host: Host<'_>, (name,): (String,)) -> Result<(Option<String>,)> {
+    note(&host, "context.attribute", Some(&name));
     charge(&mut host, name.len())?;
     let caller = &host.data().execution.caller;
     Ok((caller.attributes.get(&name).cloned(),))
 }
 
 fn transient(mut host: Host<'_>, (name,): (String,)) -> Result<(Option<Vec<u8>>,)> {
+    note(&host, "context.transient", Some(&name));
     charge(&mut host, name.len())?;
     let value = host.data().execution.transient.get(&name).cloned();
     charge(&mut host, value.as_ref().map_or(0, Bytes::len))?;
@@ -243,12 +311,14 @@ fn transient(mut host: Host<'_>, (name,): (String,)) -> Result<(Option<Vec<u8>>,
 }
 
 fn calling_contract(mut host: Host<'_>, (): ()) -> Result<(Option<String>,)> {
+    note(&host, "context.calling-contract", None);
     charge(&mut host, 0)?;
     let calling = host.data().calling.as_ref();
     Ok((calling.map(ToString::to_string),))
 }
 
 fn get(mut host: Host<'_>, (key,): (String,)) -> Answer<Option<Vec<u8>>> {
+    note(&host, "state.get", Some(&key));
     charge(&mut host, key.len())?;
     if !check_key(&key) {
         return invalid(key_rule(&key));
@@ -265,6 +335,7 @@ fn get(mut host: Host<'_>, (key,): (String,)) -> Answer<Option<Vec<u8>>> {
 }
 
 fn put(mut host: Host<'_>, (key, value): (String, Vec<u8>)) -> Answer<()> {
+    note(&host, "state.put", Some(&key));
     charge(&mut host, key.len() + value.len())?;
     if !check_key(&key) {
         return invalid(key_rule(&key));
@@ -281,6 +352,7 @@ fn put(mut host: Host<'_>, (key, value): (String, Vec<u8>)) -> Answer<()> {
 }
 
 fn delete(mut host: Host<'_>, (key,): (String,)) -> Answer<()> {
+    note(&host, "state.delete", Some(&key));
     charge(&mut host, key.len())?;
     if !check_key(&key) {
         return invalid(key_rule(&key));
@@ -293,6 +365,10 @@ fn scan(
     mut host: Host<'_>,
     (range, limit, after): (state::KeyRange, u32, Option<String>),
 ) -> Answer<state::Page> {
+    let subject = match &range {
+        state::KeyRange::Prefix(start) | state::KeyRange::Between((start, _)) => start,
+    };
+    note(&host, "state.scan", Some(subject));
     let after_bytes = after.as_ref().map_or(0, String::len);
     let (range, bytes) = match range {
         state::KeyRange::Prefix(prefix) => (KeyRange::prefix(&prefix), prefix.len()),
@@ -354,6 +430,7 @@ fn history(
     mut host: Host<'_>,
     (key, limit, before): (String, u32, Option<state::Position>),
 ) -> Answer<state::HistoryPage> {
+    note(&host, "state.history", Some(&key));
     charge(&mut host, key.len())?;
     if !check_key(&key) {
         return invalid(key_rule(&key));
@@ -406,6 +483,7 @@ fn history(
 }
 
 fn emit(mut host: Host<'_>, (name, payload): (String, Vec<u8>)) -> Answer<()> {
+    note(&host, "events.emit", Some(&name));
     charge(&mut host, name.len() + payload.len())?;
     let state = host.data();
     let profile = &state.execution.profile;

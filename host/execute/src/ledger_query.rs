@@ -11,7 +11,9 @@ use crate::bindings::cordon::contract::{ledger_query, types};
 use crate::call::{Stop, answer};
 use crate::contract::Contract;
 use crate::error::{GuestFault, HostError};
-use crate::host::{Answer, CallState, Execution, Host, Work, charge, charge_fuel};
+use crate::host::{
+    Answer, CallState, Execution, Host, Work, charge, charge_fuel, fuel_left, note, set_fuel,
+};
 use crate::simulation::Simulation;
 
 /// The channels that contracts of one execution can ask.
@@ -70,6 +72,7 @@ pub(crate) fn query(
 ) -> Answer<ledger_query::Answer> {
     let bytes = channel.len() + contract.len() + function.len();
     let bytes = bytes + arguments.iter().map(Vec::len).sum::<usize>();
+    note(&host, "ledger-query.query", Some(&function));
     charge(&mut host, bytes)?;
     let state = host.data();
     let asking = Arc::clone(&state.execution);
@@ -104,6 +107,8 @@ pub(crate) fn query(
         caller: Arc::clone(&asking.caller),
         transient: BTreeMap::new(),
         ledgers: Arc::clone(&asking.ledgers),
+        // What happens on another channel is its own execution.
+        observer: None,
         work: Mutex::new(Work {
             simulation: Simulation::new(opened.snapshot),
             host_bytes: asking.work.lock().host_bytes,
@@ -111,11 +116,11 @@ pub(crate) fn query(
         }),
     });
     let frame = CallState::new(&asked, opened.contract.id().clone(), None, depth);
-    let left = host.get_fuel()?;
+    let left = fuel_left(&host);
     let (result, left) = opened
         .contract
         .enter(function, &values, frame, left, |_| {})?;
-    host.set_fuel(left)?;
+    set_fuel(&mut host, left)?;
 
     let work = asked.work.lock();
     asking.work.lock().host_bytes = work.host_bytes;

@@ -6,6 +6,7 @@
 //!   by name with JSON arguments, and by the contracts that import them.
 //! - [`Ledgers`]: the other channels that contracts can ask.
 //! - [`Call`], [`Outcome`]: one execution. A fresh instance per call, nothing survives it.
+//! - [`Observed`]: an execution with every call into the host.
 //! - [`Profile`]: every limit.
 //!
 //! Three things can go wrong and are never merged: the contract *refuses* (a [`Response`] with
@@ -23,6 +24,7 @@ mod json;
 mod ledger_query;
 mod link;
 mod metadata;
+mod observe;
 mod profile;
 mod runtime;
 mod shape;
@@ -33,6 +35,9 @@ pub use contract::{Compiled, Contract, Function};
 pub use error::{GuestFault, HostError, InstallError, LimitKind, LinkError};
 pub use json::JsonError;
 pub use ledger_query::{Access, Ledgers, NoLedgers, OpenedLedger};
-pub use profile::{CALLS_MAX, Mismatch, Profile, Settings, fingerprint, thread_stack_bytes};
+pub use observe::{HostCall, Observed, Used};
+pub use profile::{
+    CALLS_MAX, Compiler, Mismatch, Profile, Settings, fingerprint, thread_stack_bytes,
+};
 pub use runtime::Runtime;
 pub use shape::{Field, Shape};

@@ -8,7 +8,7 @@ use wasmtime::component::{Linker, Val};
 
 use crate::contract::{CalledInterface, Compiled, Contract};
 use crate::error::{InstallError, LinkError};
-use crate::host::{CallState, Host, charge, charge_fuel};
+use crate::host::{CallState, Host, charge, charge_fuel, fuel_left, note, set_fuel};
 use crate::profile::Profile;
 
 /// Links what is left of `compiled`, callees before those that call them.
@@ -178,19 +178,21 @@ fn call(
     values: &[Val],
     results: &mut [Val],
 ) -> wasmtime::Result<()> {
+    let function = &callee.functions()[index];
+    note(&host, &function.wit_name, Some(callee.id().as_str()));
     charge(&mut host, values.iter().map(size).sum())?;
     let state = host.data();
     let execution = Arc::clone(&state.execution);
     let calling = Some(state.contract.clone());
     let frame = CallState::new(&execution, callee.id().clone(), calling, state.deeper()?);
     charge_fuel(&mut host, execution.profile.contract_call_fuel)?;
-    let function = &callee.functions()[index];
     let (checkpoint, write_bytes) = {
         let mut work = execution.work.lock();
         (work.simulation.checkpoint(), work.write_bytes)
     };
-    let (result, left) = callee.enter(function, values, frame, host.get_fuel()?, |_| {})?;
-    host.set_fuel(left)?;
+    let fuel = fuel_left(&host);
+    let (result, left) = callee.enter(function, values, frame, fuel, |_| {})?;
+    set_fuel(&mut host, left)?;
     let refused = function.refuses && matches!(result, Val::Result(Err(_)));
     {
         let mut work = execution.work.lock();

@@ -19,8 +19,13 @@ pub type Settings = BTreeMap<String, Value>;
 pub struct Profile {
     /// What runs contracts, by name and exact version: another version may count fuel differently.
     pub engine: String,
-    /// What compiles them. Winch counts fuel differently (measured).
-    pub compiler: String,
+    /// What makes machine code, or other code, of them.
+    pub compiler: Compiler,
+    /// Whether a NaN that arithmetic makes has one bit pattern; without, it depends on the machine.
+    pub nan_canonical: bool,
+    /// Whether instructions and calls into the host are counted. Without, nothing ends a loop: only
+    /// what measures the cost of counting runs so.
+    pub fuel_metered: bool,
     /// What WebAssembly may use beyond its first version. Everything else is refused at install: fewer
     /// ways to differ, less compiler to trust.
     pub features: Vec<String>,
@@ -70,8 +75,24 @@ pub struct Profile {
     pub host_byte_fuel: u64,
 }
 
-/// Version of wasmtime in the lock; a test holds it to that.
-const ENGINE_VERSION: &str = "48.0.8";
+/// What compiles components.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compiler {
+    /// Optimised machine code: what hosts run.
+    Cranelift,
+    /// The same compiler without optimisation.
+    CraneliftUnoptimised,
+    /// Portable code that is interpreted. In builds with the feature `backends` only.
+    Pulley,
+    /// Machine code in one pass; counts fuel differently. In builds with the feature `backends` only.
+    Winch,
+}
+
+/// The engines whose contracts give on this host what they give on theirs, fuel included. The first is
+/// the one in the lock. Another one joins when the recorded cases (`tests/golden`) are the same on
+/// both: then the hosts of a channel can change over one by one (ADR 0016).
+const ENGINES: [&str; 1] = ["wasmtime 48.0.8"];
 
 impl Default for Profile {
     fn default() -> Self {
@@ -85,8 +106,10 @@ impl Default for Profile {
             "sign-extension",
         ];
         Self {
-            engine: format!("wasmtime {ENGINE_VERSION}"),
-            compiler: "cranelift, NaNs canonical".to_owned(),
+            engine: ENGINES[0].to_owned(),
+            compiler: Compiler::Cranelift,
+            nan_canonical: true,
+            fuel_metered: true,
             features: features.map(str::to_owned).to_vec(),
             fuel_table: 1,
             fuel_max: 500_000_000,
@@ -114,9 +137,11 @@ impl Default for Profile {
 
 /// Settings that belong to the engine of a process, and to its pool and threads: a channel cannot have
 /// its own.
-const OF_THE_ENGINE: [&str; 8] = [
+const OF_THE_ENGINE: [&str; 10] = [
     "engine",
     "compiler",
+    "nan_canonical",
+    "fuel_metered",
     "features",
     "fuel_table",
     "memory_bytes_max",
@@ -157,6 +182,11 @@ impl fmt::Display for Mismatch {
 }
 
 impl Profile {
+    /// Whether contracts may use this part of WebAssembly.
+    pub(crate) fn has_feature(&self, name: &str) -> bool {
+        self.features.iter().any(|feature| feature == name)
+    }
+
     /// The settings by name.
     pub fn settings(&self) -> Settings {
         // A struct of numbers and texts is an object.
@@ -186,6 +216,9 @@ impl Profile {
                 let (channel, here) = (settings.get(*setting), host.get(*setting));
                 let same_kind = |channel: &Value, here: &Value| channel.is_u64() == here.is_u64();
                 match (channel, here) {
+                    (Some(Value::String(engine)), Some(_)) if *setting == "engine" => {
+                        !ENGINES.contains(&engine.as_str())
+                    }
                     (Some(channel), Some(here)) if OF_THE_ENGINE.contains(&setting.as_str()) => {
                         channel != here
                     }
@@ -239,7 +272,8 @@ mod tests {
         let package = lock
             .split("[[package]]")
             .find(|package| package.contains("\nname = \"wasmtime\"\n"));
-        let version = format!("\nversion = \"{ENGINE_VERSION}\"\n");
+        let version = ENGINES[0].strip_prefix("wasmtime ").unwrap();
+        let version = format!("\nversion = \"{version}\"\n");
         assert!(package.unwrap().contains(&version), "{package:?}");
     }
 
@@ -262,6 +296,10 @@ mod tests {
             text(with("engine", "wasmtime 49.0.0".into())),
             "engine is \"wasmtime 49.0.0\" on the channel and \"wasmtime 48.0.8\" here"
         );
+        for engine in ENGINES {
+            assert_eq!(with("engine", engine.into()).unwrap().engine, engine);
+        }
+        assert!(text(with("compiler", "winch".into())).starts_with("compiler is \"winch\" on"));
         assert!(text(with("stack_bytes_max", 1.into())).starts_with("stack_bytes_max is 1 on"));
         assert!(text(with("fuel_max", "much".into())).starts_with("fuel_max is \"much\""));
         assert!(text(with("page_entries_max", u64::MAX.into())).contains("page_entries_max"));

@@ -15,7 +15,7 @@ use crate::contract::{Compiled, Contract};
 use crate::error::{HostError, InstallError, LinkError};
 use crate::host::{CallState, add_to_linker};
 use crate::link::Links;
-use crate::profile::{CALLS_MAX, KEEP_RESIDENT_BYTES, Profile};
+use crate::profile::{CALLS_MAX, Compiler, KEEP_RESIDENT_BYTES, Profile};
 
 /// Compiles components and holds what all calls share. Cheap to clone.
 #[derive(Clone)]
@@ -31,10 +31,12 @@ impl Runtime {
     /// An engine with the limits of `profile`.
     ///
     /// # Errors
-    /// [`HostError::Engine`] when this machine cannot run it (for example too little address space).
+    /// [`HostError::Engine`] when this machine cannot run it (for example too little address space), or
+    /// this build does not have its compiler.
     pub fn new(profile: Profile) -> Result<Self, HostError> {
         let engine_error = |error: wasmtime::Error| HostError::Engine(error.to_string());
-        let engine = Engine::new(&config(&profile)).map_err(engine_error)?;
+        let config = config(&profile).map_err(engine_error)?;
+        let engine = Engine::new(&config).map_err(engine_error)?;
         let mut linker = Linker::new(&engine);
         add_to_linker(&mut linker).map_err(engine_error)?;
         Ok(Self {
@@ -92,7 +94,7 @@ impl Runtime {
     }
 }
 
-fn config(profile: &Profile) -> Config {
+fn config(profile: &Profile) -> Result<Config, wasmtime::Error> {
     let instances = CALLS_MAX * profile.call_depth_max;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
@@ -107,23 +109,35 @@ fn config(profile: &Profile) -> Config {
         .pagemap_scan(Enabled::Auto);
 
     let mut config = Config::new();
+    match profile.compiler {
+        Compiler::Cranelift => config.cranelift_opt_level(OptLevel::Speed),
+        Compiler::CraneliftUnoptimised => config.cranelift_opt_level(OptLevel::None),
+        #[cfg(feature = "backends")]
+        Compiler::Pulley => config.target("pulley64")?,
+        #[cfg(feature = "backends")]
+        Compiler::Winch => config.strategy(wasmtime::Strategy::Winch),
+        #[cfg(not(feature = "backends"))]
+        Compiler::Pulley | Compiler::Winch => {
+            let text = format!("this build has no compiler {:?}", profile.compiler);
+            return Err(wasmtime::Error::msg(text));
+        }
+    };
+    let has = |feature| profile.has_feature(feature);
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .cranelift_opt_level(OptLevel::Speed)
         // Determinism: instructions are counted, NaNs have one bit pattern.
-        .consume_fuel(true)
-        .cranelift_nan_canonicalization(true)
+        .consume_fuel(profile.fuel_metered)
+        .cranelift_nan_canonicalization(profile.nan_canonical)
         .max_wasm_stack(profile.stack_bytes_max)
         .wasm_backtrace_max_frames(None)
         .concurrency_support(false)
-        // What contracts do not need is off: fewer ways to differ, less compiler to trust.
-        .wasm_simd(false)
-        .wasm_relaxed_simd(false)
-        .wasm_memory64(false)
-        .wasm_multi_memory(false)
-        .wasm_tail_call(false)
-        .wasm_extended_const(false)
-        .wasm_custom_page_sizes(false)
-        .wasm_wide_arithmetic(false);
-    config
+        .wasm_simd(has("simd"))
+        .wasm_relaxed_simd(has("relaxed-simd"))
+        .wasm_memory64(has("memory64"))
+        .wasm_multi_memory(has("multi-memory"))
+        .wasm_tail_call(has("tail-call"))
+        .wasm_extended_const(has("extended-const"))
+        .wasm_custom_page_sizes(has("custom-page-sizes"))
+        .wasm_wide_arithmetic(has("wide-arithmetic"));
+    Ok(config)
 }

@@ -104,28 +104,34 @@ fn emr() -> Arc<Contract> {
 }
 
 fn call(contract: &Contract, role: &str, user: &str, state: &State, args: &[&str]) -> Outcome {
-    let args: Vec<Bytes> = args
-        .iter()
-        .map(|arg| Bytes::copy_from_slice(arg.as_bytes()))
-        .collect();
     contract
-        .call(Call {
-            channel: "providers".parse().unwrap(),
-            tx_id: TxId::from_bytes([7; 32]),
-            timestamp: (1_700_000_000, 5),
-            caller: Arc::new(Caller {
-                msp_id: "HospitalMSP".parse().unwrap(),
-                subject: format!("CN={user}"),
-                unique_id: "id".to_owned(),
-                enrollment_id: user.to_owned(),
-                attributes: BTreeMap::from([("userRole".to_owned(), role.to_owned())]),
-            }),
-            transient: BTreeMap::new(),
-            args: &args,
-            snapshot: Box::new(state.clone()),
-            ledgers: Arc::new(NoLedgers),
-        })
+        .call(prepared(role, user, state, &bytes(args)))
         .unwrap()
+}
+
+fn bytes(args: &[&str]) -> Vec<Bytes> {
+    args.iter()
+        .map(|arg| Bytes::copy_from_slice(arg.as_bytes()))
+        .collect()
+}
+
+fn prepared<'a>(role: &str, user: &str, state: &State, args: &'a [Bytes]) -> Call<'a> {
+    Call {
+        channel: "providers".parse().unwrap(),
+        tx_id: TxId::from_bytes([7; 32]),
+        timestamp: (1_700_000_000, 5),
+        caller: Arc::new(Caller {
+            msp_id: "HospitalMSP".parse().unwrap(),
+            subject: format!("CN={user}"),
+            unique_id: "id".to_owned(),
+            enrollment_id: user.to_owned(),
+            attributes: BTreeMap::from([("userRole".to_owned(), role.to_owned())]),
+        }),
+        transient: BTreeMap::new(),
+        args,
+        snapshot: Box::new(state.clone()),
+        ledgers: Arc::new(NoLedgers),
+    }
 }
 
 const ANN: &str = r#"{"patientId":"p1","patientName":"Ann","patientBirthdate":"10-03"}"#;
@@ -170,6 +176,56 @@ fn a_call_gives_an_answer_a_read_write_set_and_events() {
         &["GetMedicalVisitsCount"],
     );
     assert_eq!(outcome.response.payload, "0");
+}
+
+#[test]
+fn an_observer_sees_every_call_into_the_host_and_what_was_used() {
+    let contract = emr();
+    let state = State::default();
+    let args = bytes(&["HealthCenter:CreateEmr", ANN]);
+    let seen = contract
+        .observe(prepared("healthcenter", "hc1", &state, &args))
+        .unwrap();
+    let unseen = contract
+        .call(prepared("healthcenter", "hc1", &state, &args))
+        .unwrap();
+    assert_eq!(seen.outcome.rw_set, unseen.rw_set);
+    assert_eq!(
+        seen.outcome.fuel, unseen.fuel,
+        "being watched costs nothing"
+    );
+
+    let set = &seen.outcome.rw_set.contracts[0];
+    let subjects = |function: &str| -> Vec<&str> {
+        let calls = seen.host_calls.iter();
+        let named = calls.filter(|call| call.function == function);
+        named.filter_map(|call| call.subject.as_deref()).collect()
+    };
+    let mut put = subjects("state.put");
+    put.sort_unstable();
+    let written: Vec<&str> = set.writes.iter().map(|write| write.key.as_str()).collect();
+    assert_eq!(put, written);
+    assert_eq!(subjects("events.emit"), ["EmrCreated"]);
+    let fuel: Vec<u64> = seen.host_calls.iter().map(|call| call.fuel_left).collect();
+    assert!(
+        fuel.is_sorted_by(|before, after| before > after),
+        "{fuel:?}"
+    );
+
+    let size = |key: &str, value: &Option<Bytes>| key.len() + value.as_ref().map_or(0, Bytes::len);
+    let writes = set
+        .writes
+        .iter()
+        .map(|write| size(&write.key, &write.value));
+    assert_eq!(seen.used.write_bytes, writes.sum::<usize>());
+    assert!(seen.used.keys >= 2 && seen.used.host_bytes > seen.used.write_bytes);
+    assert!(seen.used.memory_bytes >= 64 << 10);
+    // What happened before a fault is seen too.
+    let trapping = install(&component(r#"(func (export "run") unreachable)"#, ""));
+    let args = bytes(&["Run"]);
+    let seen = trapping.observe(prepared("r", "u", &state, &args)).unwrap();
+    assert_eq!(seen.outcome.response.status, 500);
+    assert!(seen.host_calls.is_empty());
 }
 
 #[test]
