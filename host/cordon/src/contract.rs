@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
-use cordon_execute::{Profile, Runtime, fingerprint};
+use cordon_execute::fingerprint;
 use serde_json::{Value, json};
 
+use crate::compiler;
 use crate::output::Output;
 
 /// What to do with a contract.
@@ -31,7 +32,7 @@ pub(crate) fn run(command: &ContractCommand, output: &Output) -> Result<()> {
 
 fn inspect(file: &Path, output: &Output) -> Result<()> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let runtime = Runtime::new(Profile::default())?;
+    let runtime = compiler::runtime(None)?;
     let compiled = runtime
         .compile(&bytes)
         .with_context(|| format!("{}", file.display()))?;

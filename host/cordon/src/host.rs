@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use cordon_channel::{Channel, ChannelConfig, ComponentStore};
 use cordon_endorse::Endorser;
-use cordon_execute::{Profile, Runtime};
+use cordon_execute::Runtime;
 use cordon_gateway::{Host, HostOptions, Peer, Tls, TlsOptions, serve};
 use cordon_identity::{Certificate, SignatureCache};
 use cordon_order::{EmbeddedLog, HostCredentials, OrderingLog, RemoteLog};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use crate::material;
+use crate::{compiler, material};
 
 /// `host.toml`. Paths are relative to the file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -115,13 +115,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new() -> Result<Self> {
+    /// Compiled contracts are kept in the folder.
+    pub(crate) fn new(compiled: PathBuf) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         // Enough to keep every core busy while some calls wait for the disk, and never more than
         // there are slots for instances.
         let executions = (cores * 2).min(cordon_execute::CALLS_MAX as usize);
         Ok(Self {
-            runtime: Runtime::new(Profile::default())?,
+            runtime: compiler::runtime(Some(compiled))?,
             executions: Arc::new(Semaphore::new(executions)),
         })
     }

@@ -1,6 +1,7 @@
 //! The command line of Cordon.
 
 mod bench;
+mod compiler;
 mod contract;
 mod demo;
 mod host;
@@ -75,6 +76,9 @@ enum Command {
     ///
     /// The last line is one JSON object with every figure.
     Bench(bench::BenchArgs),
+    /// Compile the component on stdin, for the host that this process is a child of.
+    #[command(name = compiler::COMMAND, hide = true)]
+    CompileComponent,
 }
 
 /// A network file and the folder it lives in.
@@ -105,6 +109,9 @@ enum HostCommand {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::CompileComponent) {
+        return compiler::child();
+    }
     let filter = tracing_subscriber::EnvFilter::try_from_env("CORDON_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     tracing_subscriber::fmt()
@@ -136,6 +143,8 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Policy(command) => policy::run(command, output).await,
         Command::Demo(args) => unless_interrupted(demo::demo(&args, output)).await,
         Command::Bench(args) => unless_interrupted(bench::bench(&args, output)).await,
+        // Ran before there was a runtime.
+        Command::CompileComponent => Ok(()),
     }
 }
 

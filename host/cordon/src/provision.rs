@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use cordon_channel::{ChannelConfig, genesis_block};
-use cordon_execute::{Contract, Profile, Runtime};
+use cordon_execute::Contract;
 use cordon_policy::{AccessPolicies, AccessPolicyFile};
 use cordon_types::ContractId;
 use serde::{Deserialize, Serialize};
 
+use crate::compiler;
 use crate::host::{ChannelSection, HostConfig, OrderingSection, PeerSection};
 use crate::material::{OrganizationDir, SERVER_NAME, read, write};
 use crate::network::{ChannelEntry, Network, access_policies_of};
@@ -111,7 +112,7 @@ pub(crate) fn provision(network: &Network, text: &str, dir: &Path) -> Result<Pro
 }
 
 fn create(network: &Network, dir: &Path) -> Result<()> {
-    let runtime = Runtime::new(Profile::default())?;
+    let runtime = compiler::runtime(Some(dir.join("compiled")))?;
     // Components first: a missing one is the likeliest mistake, and costs nothing yet.
     let mut channels = Vec::new();
     for channel in &network.channels {

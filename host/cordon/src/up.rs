@@ -74,7 +74,7 @@ impl RunningNetwork {
         provisioned: &Provisioned,
         dir: &Path,
     ) -> Result<Self> {
-        let shared = Shared::new()?;
+        let shared = Shared::new(dir.join("compiled"))?;
         let mut configs = Vec::new();
         for path in &provisioned.hosts {
             let config = HostConfig::read(path)?;
@@ -220,7 +220,7 @@ pub(crate) async fn up(args: &NetworkArgs, output: &Output) -> Result<()> {
 pub(crate) async fn run_host(path: &Path, output: &Output) -> Result<()> {
     let started = Instant::now();
     let config = HostConfig::read(path)?;
-    let shared = Shared::new()?;
+    let shared = Shared::new(config.data.join("compiled"))?;
     let listener = config.listen().await?;
     let (msp_id, address) = (config.msp_id.clone(), listener.local_addr()?);
     let mut interrupts = Interrupts::listen()?;

@@ -10,14 +10,10 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
 use crate::error::InstallError;
 use crate::host::CallState;
+use crate::install::{self, Import};
 use crate::metadata::metadata;
 use crate::profile::Profile;
 use crate::shape::{Shape, pascal_case};
-
-/// What hosts offer to every contract.
-const OFFERED: &str = "cordon:contract/";
-const OFFERED_VERSION: &str = "@1.0.0";
-const OFFERED_INTERFACES: [&str; 5] = ["types", "context", "state", "events", "ledger-query"];
 
 /// A function that clients can call.
 #[derive(Debug)]
@@ -91,24 +87,17 @@ impl Compiled {
         let mut imports = Vec::new();
         for (name, item) in ty.imports(engine) {
             imports.push(name.to_owned());
+            if let Import::Offered(interface) = install::import(name)? {
+                asks |= interface == "ledger-query";
+                continue;
+            }
             let forbidden = || InstallError::ForbiddenImport {
                 name: name.to_owned(),
             };
-            let offered = name
-                .strip_prefix(OFFERED)
-                .and_then(|n| n.strip_suffix(OFFERED_VERSION));
-            if offered.is_some_and(|name| OFFERED_INTERFACES.contains(&name)) {
-                asks |= offered == Some("ledger-query");
-                continue;
-            }
-            // Another contract's package: its own interface is asked of the channel, everything else
-            // that has this form (`wasi:…`) is never there.
+            // Another contract's package: its own interface is asked of the channel.
             let ComponentItem::ComponentInstance(instance) = item.ty else {
                 return Err(forbidden());
             };
-            if name.starts_with(OFFERED) || name.starts_with("wasi:") {
-                return Err(forbidden());
-            }
             let mut functions = Vec::new();
             for (function, item) in instance.exports(engine) {
                 match item.ty {

@@ -9,13 +9,27 @@ pub enum InstallError {
     /// The bytes are not a component that this host's engine accepts.
     #[error("not an acceptable component: {0}")]
     Invalid(String),
-    /// It is larger than the profile allows.
-    #[error("the component has {bytes} bytes; at most {max} are allowed")]
-    TooLarge {
-        /// Size found.
-        bytes: usize,
-        /// Size allowed.
+    /// It has more of something than the profile allows.
+    #[error("the component has {found} {what}; at most {max} are allowed")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// How many there are, or were when counting stopped.
+        found: usize,
+        /// How many there may be.
         max: usize,
+    },
+    /// Compiling it takes more than it may.
+    #[error("compiling the component takes more than {limit}")]
+    CompilesTooLong {
+        /// What it has used up.
+        limit: String,
+    },
+    /// The compiler, a process beside this one, does not do its work; nothing is said of the component.
+    #[error("the compiler {what}")]
+    Compiler {
+        /// What is wrong with it.
+        what: String,
     },
     /// It imports what contracts cannot have.
     #[error(

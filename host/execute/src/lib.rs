@@ -17,9 +17,11 @@
 
 mod bindings;
 mod call;
+mod compile;
 mod contract;
 mod error;
 mod host;
+mod install;
 mod json;
 mod ledger_query;
 mod link;
@@ -31,6 +33,7 @@ mod shape;
 mod simulation;
 
 pub use call::{Call, Outcome, Phase};
+pub use compile::{Apart, child as compile_child};
 pub use contract::{Compiled, Contract, Function};
 pub use error::{GuestFault, HostError, InstallError, LimitKind, LinkError};
 pub use json::JsonError;

@@ -42,6 +42,29 @@ pub struct Profile {
     pub stack_bytes_max: usize,
     /// Size of a component, bytes; a contract of this repository has 50 KB.
     pub component_bytes_max: usize,
+    /// Modules and components inside one another or beside; tools make four.
+    pub parts_max: usize,
+    /// Types, of all parts together. What a component is made of is limited because its compiler's time
+    /// and memory are more than linear in some of it.
+    pub types_max: usize,
+    /// Functions, imported and own.
+    pub functions_max: usize,
+    /// Imports, exports, instances, aliases, globals, tables and memories.
+    pub definitions_max: usize,
+    /// Data and element segments.
+    pub segments_max: usize,
+    /// All custom sections, bytes: they hold documentation.
+    pub custom_bytes_max: usize,
+    /// Code of one function, bytes.
+    pub function_bytes_max: usize,
+    /// Parameters and results of one function.
+    pub parameters_max: usize,
+    /// Locals of one function, parameters not counted.
+    pub locals_max: usize,
+    /// Blocks in one another: a `match` of 300 cases may have 300.
+    pub nesting_max: usize,
+    /// Targets of one branch table.
+    pub branch_targets_max: usize,
     /// All arguments and transient values of a call together, bytes. Arguments stand in the block.
     pub argument_bytes_max: usize,
     /// The answer, bytes: what Fabric's clients receive without further settings is 4 MiB, and the
@@ -117,6 +140,17 @@ impl Default for Profile {
             table_elements_max: 10_000,
             stack_bytes_max: 512 << 10,
             component_bytes_max: 4 << 20,
+            parts_max: 64,
+            types_max: 5_000,
+            functions_max: 10_000,
+            definitions_max: 10_000,
+            segments_max: 1_000,
+            custom_bytes_max: 1 << 20,
+            function_bytes_max: 128 << 10,
+            parameters_max: 100,
+            locals_max: 2_000,
+            nesting_max: 1_000,
+            branch_targets_max: 2_000,
             argument_bytes_max: 512 << 10,
             result_bytes_max: 3 << 20,
             value_bytes_max: 1 << 20,

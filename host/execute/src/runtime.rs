@@ -8,12 +8,15 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+    CacheStore, Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel,
+    PoolingAllocationConfig,
 };
 
+use crate::compile::{Apart, CodeKey, Functions};
 use crate::contract::{Compiled, Contract};
 use crate::error::{HostError, InstallError, LinkError};
 use crate::host::{CallState, add_to_linker};
+use crate::install;
 use crate::link::Links;
 use crate::profile::{CALLS_MAX, Compiler, KEEP_RESIDENT_BYTES, Profile};
 
@@ -23,19 +26,68 @@ pub struct Runtime {
     engine: Engine,
     linker: Arc<Linker<CallState>>,
     profile: Arc<Profile>,
+    compiler: Arc<Compiling>,
     /// Components compiled before that are still in use, by SHA-256: hosts of one process share them.
     compiled: Arc<Mutex<BTreeMap<[u8; 32], Weak<Compiled>>>>,
 }
 
+/// How components become code.
+enum Compiling {
+    /// In this process.
+    Here,
+    /// In another; one at a time, because all pass through the same functions.
+    Apart {
+        apart: Apart,
+        functions: Arc<Functions>,
+        turn: Mutex<()>,
+    },
+}
+
 impl Runtime {
-    /// An engine with the limits of `profile`.
+    /// An engine with the limits of `profile`, which compiles in this process: for components that one
+    /// has made oneself.
     ///
     /// # Errors
     /// [`HostError::Engine`] when this machine cannot run it (for example too little address space), or
     /// this build does not have its compiler.
     pub fn new(profile: Profile) -> Result<Self, HostError> {
+        Self::with(profile, None, Compiling::Here)
+    }
+
+    /// An engine that has components compiled by a child process with limits: what hosts use.
+    ///
+    /// # Errors
+    /// As [`Runtime::new`].
+    pub fn apart(profile: Profile, apart: Apart) -> Result<Self, HostError> {
+        let functions = Arc::<Functions>::default();
+        let compiler = Compiling::Apart {
+            apart,
+            functions: Arc::clone(&functions),
+            turn: Mutex::new(()),
+        };
+        Self::with(profile, Some(functions), compiler)
+    }
+
+    /// An engine that compiles here and lets all functions be seen.
+    pub(crate) fn collecting(
+        profile: Profile,
+        functions: Arc<dyn CacheStore>,
+    ) -> Result<Self, HostError> {
+        Self::with(profile, Some(functions), Compiling::Here)
+    }
+
+    fn with(
+        profile: Profile,
+        functions: Option<Arc<dyn CacheStore>>,
+        compiler: Compiling,
+    ) -> Result<Self, HostError> {
         let engine_error = |error: wasmtime::Error| HostError::Engine(error.to_string());
-        let config = config(&profile).map_err(engine_error)?;
+        let mut config = config(&profile).map_err(engine_error)?;
+        if let Some(functions) = functions {
+            config
+                .enable_incremental_compilation(functions)
+                .map_err(engine_error)?;
+        }
         let engine = Engine::new(&config).map_err(engine_error)?;
         let mut linker = Linker::new(&engine);
         add_to_linker(&mut linker).map_err(engine_error)?;
@@ -43,6 +95,7 @@ impl Runtime {
             engine,
             linker: Arc::new(linker),
             profile: Arc::new(profile),
+            compiler: Arc::new(compiler),
             compiled: Arc::default(),
         })
     }
@@ -52,25 +105,36 @@ impl Runtime {
     /// # Errors
     /// [`InstallError`] naming the import, export or limit that stands in the way.
     pub fn compile(&self, bytes: &[u8]) -> Result<Arc<Compiled>, InstallError> {
-        let max = self.profile.component_bytes_max;
-        if bytes.len() > max {
-            return Err(InstallError::TooLarge {
-                bytes: bytes.len(),
-                max,
-            });
-        }
         let hash = Sha256::digest(bytes).into();
         let known = self.compiled.lock().get(&hash).and_then(Weak::upgrade);
         if let Some(known) = known {
             return Ok(known);
         }
-        let component = Component::from_binary(&self.engine, bytes)
-            .map_err(|error| InstallError::Invalid(format!("{error:#}")))?;
+        install::check(bytes, &self.profile)?;
+        let invalid = |error: wasmtime::Error| InstallError::Invalid(format!("{error:#}"));
+        let component = match &*self.compiler {
+            Compiling::Here => Component::from_binary(&self.engine, bytes).map_err(invalid)?,
+            Compiling::Apart {
+                apart,
+                functions,
+                turn,
+            } => {
+                let _turn = turn.lock();
+                let code = apart.functions(bytes, self.code_key(hash))?;
+                functions
+                    .during(code, || Component::from_binary(&self.engine, bytes))
+                    .map_err(invalid)?
+            }
+        };
         let compiled = Arc::new(Compiled::new(&self.engine, component, bytes, hash)?);
         let mut all = self.compiled.lock();
         all.retain(|_, known| known.strong_count() > 0);
         all.insert(hash, Arc::downgrade(&compiled));
         Ok(compiled)
+    }
+
+    pub(crate) fn code_key(&self, component: [u8; 32]) -> CodeKey {
+        CodeKey::new(&self.engine, component)
     }
 
     /// Makes the contracts of one channel, which run under `profile` ([`Profile::of_channel`] of this
