@@ -51,8 +51,8 @@ impl ComponentStore {
         if sha256.len() != 64 || !sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(missing());
         }
-        let bytes =
-            std::fs::read(self.dir.join(format!("{sha256}.wasm"))).map_err(|_| missing())?;
+        let path = self.dir.join(format!("{sha256}.wasm"));
+        let bytes = self.runtime.read(&path).map_err(|_| missing())?;
         let code = self
             .runtime
             .compile(&bytes)

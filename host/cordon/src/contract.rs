@@ -31,8 +31,10 @@ pub(crate) fn run(command: &ContractCommand, output: &Output) -> Result<()> {
 }
 
 fn inspect(file: &Path, output: &Output) -> Result<()> {
-    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let runtime = compiler::runtime(None)?;
+    let bytes = runtime
+        .read(file)
+        .with_context(|| format!("cannot read {}", file.display()))?;
     let compiled = runtime
         .compile(&bytes)
         .with_context(|| format!("{}", file.display()))?;

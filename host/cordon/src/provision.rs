@@ -121,7 +121,7 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
         let mut compiled = BTreeMap::new();
         for contract in &channel.contracts {
             let path = &contract.component;
-            let bytes = fs::read(path).with_context(|| {
+            let bytes = runtime.read(path).with_context(|| {
                 format!(
                     "cannot read the component of contract {}, {}: build it with `make contracts`",
                     contract.name,

@@ -1,6 +1,9 @@
 //! The engine: one per process, the same settings on every host of a channel.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::sync::{Arc, Weak};
 
 use cordon_types::ContractId;
@@ -98,6 +101,17 @@ impl Runtime {
             compiler: Arc::new(compiler),
             compiled: Arc::default(),
         })
+    }
+
+    /// Reads a component from a file, and no more of it than can be accepted and one byte.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let max = self.profile.component_bytes_max as u64;
+        let mut bytes = Vec::new();
+        File::open(path)?.take(max + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// Checks and compiles a component.
