@@ -58,8 +58,17 @@ pub(crate) async fn bench(args: &BenchArgs, output: &Output) -> Result<()> {
         .component
         .clone();
     output.note("contract call (emr CreateEmr, JSON in and out, fresh instance), µs");
+    let component = std::fs::read(&component).with_context(|| {
+        format!(
+            "cannot read {}: build it with `make contracts`",
+            component.display()
+        )
+    })?;
     let calls = contract::calls(&component)?;
     output.note(&format!("  {calls}"));
+    output.note("the same with and without protections, and 10,000 steps of floating point, µs");
+    let protections = contract::protections(&component)?;
+    output.note(&format!("  {protections}"));
     output.note("cryptography of one transaction, µs");
     let crypto = crypto_bound()?;
     output.note(&format!("  {crypto}"));
@@ -156,7 +165,7 @@ pub(crate) async fn bench(args: &BenchArgs, output: &Output) -> Result<()> {
         output.note(&format!("  {memory}"));
     }
     let figures = json!({
-        "contract_call_us": calls, "crypto_us": crypto, "network": rows, "memory": memory,
+        "contract_call_us": calls, "protections": protections, "crypto_us": crypto, "network": rows, "memory": memory,
     });
     println!("{figures}");
     Ok(())

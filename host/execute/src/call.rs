@@ -255,13 +255,15 @@ impl Contract {
     ) -> Result<(Val, u64), Stop> {
         let engine_error = |error: wasmtime::Error| HostError::Engine(error.to_string());
         let mut store = Store::new(self.instance.engine(), frame);
-        store.limiter(CallState::limiter);
+        if self.profile.memory_bounded {
+            store.limiter(CallState::limiter);
+            // What the canonical ABI may allocate on the host for one call into it.
+            store.set_hostcall_fuel(self.profile.host_bytes_max);
+        }
         let metered = self.profile.fuel_metered;
         if metered {
             store.set_fuel(fuel).map_err(engine_error)?;
         }
-        // What the canonical ABI may allocate on the host for one call into it.
-        store.set_hostcall_fuel(self.profile.host_bytes_max);
         let instance = self.instance.instantiate(&mut store).map_err(stopped)?;
         let func = instance
             .get_func(&mut store, function.index)

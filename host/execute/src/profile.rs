@@ -26,6 +26,9 @@ pub struct Profile {
     /// Whether instructions and calls into the host are counted. Without, nothing ends a loop: only
     /// what measures the cost of counting runs so.
     pub fuel_metered: bool,
+    /// Whether an instance's memory and tables, and what the engine allocates on the host for it, are
+    /// bounded by the limits below. Off for measuring only, as above.
+    pub memory_bounded: bool,
     /// What WebAssembly may use beyond its first version. Everything else is refused at install: fewer
     /// ways to differ, less compiler to trust.
     pub features: Vec<String>,
@@ -133,6 +136,7 @@ impl Default for Profile {
             compiler: Compiler::Cranelift,
             nan_canonical: true,
             fuel_metered: true,
+            memory_bounded: true,
             features: features.map(str::to_owned).to_vec(),
             fuel_table: 1,
             fuel_max: 500_000_000,
@@ -171,11 +175,12 @@ impl Default for Profile {
 
 /// Settings that belong to the engine of a process, and to its pool and threads: a channel cannot have
 /// its own.
-const OF_THE_ENGINE: [&str; 10] = [
+const OF_THE_ENGINE: [&str; 11] = [
     "engine",
     "compiler",
     "nan_canonical",
     "fuel_metered",
+    "memory_bounded",
     "features",
     "fuel_table",
     "memory_bytes_max",
