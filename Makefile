@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 .PHONY: help setup build contracts hostile fmt fmt-check lint deny edges reproducible test test-rust \
-	test-contracts test-clients test-unit test-e2e import-demo demo bench doc network ci clean
+	test-contracts test-clients test-unit test-e2e fuzz fuzz-smoke import-demo demo bench doc network ci clean
 
 # Two profiles, each for one purpose and none compiled three times:
 # - release: what is shipped, and what the whole-system tests, the demo and the benchmark run.
@@ -57,12 +57,14 @@ fmt: ## format all Rust
 	cd contracts && cargo fmt --all
 	cd tests/hostile && cargo fmt --all
 	cargo fmt --manifest-path contracts/componentize/Cargo.toml
+	cargo fmt --manifest-path tests/fuzz/Cargo.toml
 
 fmt-check: ## is all Rust formatted?
 	cargo fmt --all --check
 	cd contracts && cargo fmt --all --check
 	cd tests/hostile && cargo fmt --all --check
 	cargo fmt --manifest-path contracts/componentize/Cargo.toml --check
+	cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
 
 lint: ## clippy, warnings refused
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
@@ -109,6 +111,16 @@ ifdef NEXTEST
 	$(NEXTEST_RUN) -E 'package(cordon-tests)'
 else
 	cargo test $(LOCKED) -p cordon-tests
+endif
+
+fuzz: ## every fuzz target for FUZZ_SECONDS (600) each (installs cargo-fuzz into target/tools)
+	@.ci/fuzz.sh
+
+fuzz-smoke: ## the fuzz targets without a fuzzer: seeds, mutations, what once failed (part of test-rust)
+ifdef NEXTEST
+	$(NEXTEST_RUN) -E 'package(cordon-fuzz-bodies)'
+else
+	cargo test $(LOCKED) -p cordon-fuzz-bodies
 endif
 
 # === running ===

@@ -20,17 +20,16 @@ mod emr;
 mod ledger;
 mod network;
 mod process;
-mod random;
 mod raw;
 mod table;
 mod town;
 
 pub use cli::{Cli, cordon};
+pub use cordon_fuzz_bodies::Random;
 pub use emr::{as_json, create_emr, emr_of, evaluate, note, submit};
 pub use ledger::{Standing, blocks, blocks_on, chain_info, state_of};
 pub use network::{CHANNEL, CLINIC, HOSPITAL, Network, NetworkFile};
 pub use process::{HostProcess, PATIENCE, binary, eventually, eventually_async};
-pub use random::Random;
 pub use raw::{Answer, Raw, answer_of, within};
 pub use table::Table;
 pub use town::{CARDS, CHANNELS, PARENTS, REPORTS, SCHOOL, Stage, at_once, refusal_of, town_text};

@@ -26,7 +26,7 @@ use crate::shape::{Field, Shape};
 
 mod write;
 
-pub(crate) use write::write;
+pub use write::write;
 
 /// An argument that is not what the function takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -160,7 +160,7 @@ impl Path<'_> {
 ///
 /// # Errors
 /// [`JsonError`] with the path of the first part that does not fit.
-pub(crate) fn parse(shape: &Shape, parameter: &str, bytes: &[u8]) -> Result<Val, JsonError> {
+pub fn parse(shape: &Shape, parameter: &str, bytes: &[u8]) -> Result<Val, JsonError> {
     let path = Path::Root(parameter);
     let text = std::str::from_utf8(bytes).map_err(|_| path.error("not UTF-8 text"))?;
     if let Shape::String = shape {
@@ -189,7 +189,7 @@ fn value(shape: &Shape, json: Json, path: Path<'_>) -> Result<Val, JsonError> {
         (Shape::Bool, Json::Bool(value)) => Ok(Val::Bool(value)),
         (Shape::Signed(bits), json) => signed(*bits, &json, path),
         (Shape::Unsigned(bits), json) => unsigned(*bits, &json, path),
-        (Shape::Float32, json) => float(&json, path).map(|value| Val::Float32(value as f32)),
+        (Shape::Float32, json) => float32(&json, path).map(Val::Float32),
         (Shape::Float64, json) => float(&json, path).map(Val::Float64),
         (Shape::Char, Json::String(text)) => {
             let mut chars = text.chars();
@@ -329,6 +329,16 @@ fn float(json: &Json, path: Path<'_>) -> Result<f64, JsonError> {
         },
         json => Err(path.expected("a number", json)),
     }
+}
+
+fn float32(json: &Json, path: Path<'_>) -> Result<f32, JsonError> {
+    let wide = float(json, path)?;
+    let value = wide as f32;
+    // A number beyond the type's range would become infinite.
+    if value.is_infinite() && wide.is_finite() {
+        return Err(path.error("number out of range"));
+    }
+    Ok(value)
 }
 
 fn record(fields: &[Field], object: Vec<(String, Json)>, path: Path<'_>) -> Result<Val, JsonError> {

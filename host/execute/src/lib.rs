@@ -44,3 +44,11 @@ pub use profile::{
 };
 pub use runtime::Runtime;
 pub use shape::{Field, Shape};
+
+/// What a call does with its arguments and its answer, for the fuzz targets.
+#[doc(hidden)]
+pub mod json_values {
+    pub use wasmtime::component::Val;
+
+    pub use crate::json::{parse, write};
+}

@@ -247,3 +247,22 @@ fn an_optional_text_is_taken_bare_or_as_json() {
         assert_eq!(read(given), expected, "{given}");
     }
 }
+
+/// `1e39` was taken as infinite: fuzz target `json`.
+#[test]
+fn a_number_beyond_the_range_of_its_type_is_refused() {
+    let read = |shape: &Shape, text: &str| {
+        let value = parse(shape, "dose", text.as_bytes());
+        value.map_err(|error| error.to_string())
+    };
+    let refused = Err("dose: number out of range".to_owned());
+    for text in ["1e39", "-1e39", "3.4028236e38"] {
+        assert_eq!(read(&Shape::Float32, text), refused, "{text}");
+        assert!(read(&Shape::Float64, text).is_ok(), "{text}");
+    }
+    assert!(read(&Shape::Float64, "1e309").is_err());
+    let largest = Ok(Val::Float32(f32::MAX));
+    assert_eq!(read(&Shape::Float32, "3.4028235e38"), largest);
+    let infinite = Ok(Val::Float32(f32::INFINITY));
+    assert_eq!(read(&Shape::Float32, "\"Infinity\""), infinite);
+}

@@ -13,7 +13,7 @@ use crate::shape::Shape;
 const EXACT_MAX: u64 = 1 << 53;
 
 /// Writes a value as JSON text. `shape` must be the value's own.
-pub(crate) fn write(shape: &Shape, value: &Val, out: &mut String) {
+pub fn write(shape: &Shape, value: &Val, out: &mut String) {
     match (shape, value) {
         (_, Val::Bool(value)) => display(out, value),
         (_, Val::S8(value)) => display(out, value),
