@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 .PHONY: help setup build contracts hostile fmt fmt-check lint deny edges reproducible test test-rust \
-	test-contracts test-clients test-unit test-e2e fuzz fuzz-smoke import-demo demo bench doc network ci clean
+	test-contracts test-clients test-unit test-e2e test-hostile fuzz fuzz-smoke import-demo demo bench doc network ci clean
 
 # Two profiles, each for one purpose and none compiled three times:
 # - release: what is shipped, and what the whole-system tests, the demo and the benchmark run.
@@ -121,6 +121,14 @@ ifdef NEXTEST
 	$(NEXTEST_RUN) -E 'package(cordon-fuzz-bodies)'
 else
 	cargo test $(LOCKED) -p cordon-fuzz-bodies
+endif
+
+test-hostile: contracts hostile build ## what contracts try to harm; CORDON_HOSTILE_ROUNDS=n goes through their calls n times
+ifdef NEXTEST
+	$(NEXTEST_RUN) -E 'package(cordon-execute) or (package(cordon-tests) and binary(hostile))'
+else
+	cargo test $(LOCKED) -p cordon-execute
+	cargo test $(LOCKED) -p cordon-tests --test hostile
 endif
 
 # === running ===

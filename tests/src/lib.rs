@@ -16,6 +16,7 @@
 
 mod cli;
 pub mod craft;
+mod deploy;
 mod emr;
 mod ledger;
 mod network;
@@ -26,6 +27,7 @@ mod town;
 
 pub use cli::{Cli, cordon};
 pub use cordon_fuzz_bodies::Random;
+pub use deploy::{Deployed, town_with};
 pub use emr::{as_json, create_emr, emr_of, evaluate, note, submit};
 pub use ledger::{Standing, blocks, blocks_on, chain_info, state_of};
 pub use network::{CHANNEL, CLINIC, HOSPITAL, Network, NetworkFile};

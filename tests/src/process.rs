@@ -105,6 +105,15 @@ impl HostProcess {
         String::from_utf8_lossy(&bytes[usize::try_from(self.stderr_from).unwrap()..]).into_owned()
     }
 
+    /// The most memory that it has had resident so far, bytes.
+    pub fn resident_peak_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
+        kilobytes.unwrap().parse::<u64>().unwrap() * 1_024
+    }
+
     /// Sends a signal by name, as `kill` does.
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill")

@@ -9,14 +9,13 @@ use bytes::Bytes;
 use cordon_channel::{Channel, ChannelConfig, ComponentStore};
 use cordon_endorse::Endorser;
 use cordon_execute::Runtime;
-use cordon_gateway::{Host, HostOptions, Peer, Tls, TlsOptions, serve};
+use cordon_gateway::{Executions, Host, HostOptions, Peer, Tls, TlsOptions, serve};
 use cordon_identity::{Certificate, SignatureCache};
 use cordon_order::{EmbeddedLog, HostCredentials, OrderingLog, RemoteLog};
 use cordon_policy::AccessPolicyFile;
 use cordon_types::{ChannelId, MspId};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 use crate::{compiler, material};
 
@@ -110,8 +109,7 @@ impl HostConfig {
 /// What the hosts of one process share.
 pub(crate) struct Shared {
     runtime: Runtime,
-    /// Contract calls at once.
-    executions: Arc<Semaphore>,
+    executions: Arc<Executions>,
 }
 
 impl Shared {
@@ -123,7 +121,7 @@ impl Shared {
         let executions = (cores * 2).min(cordon_execute::CALLS_MAX as usize);
         Ok(Self {
             runtime: compiler::runtime(Some(compiled))?,
-            executions: Arc::new(Semaphore::new(executions)),
+            executions: Arc::new(Executions::new(executions)),
         })
     }
 }

@@ -16,6 +16,7 @@ use crate::json;
 use crate::ledger_query::Ledgers;
 use crate::metadata::GET_METADATA;
 use crate::observe::{Observed, Observer};
+use crate::profile::Profile;
 use crate::shape::camel_case;
 use crate::simulation::Simulation;
 
@@ -199,18 +200,14 @@ impl Contract {
         let frame = CallState::new(&execution, self.id().clone(), None, 1);
         let (result, left) = self.enter(function, &values, frame, fuel_max, &mut observe)?;
         let fuel = fuel_max - left;
-        let payload = match answer(function, result) {
+        let payload = match answer(function, result, &self.profile) {
             Ok(payload) => payload,
-            Err((status, message)) => {
+            Err(Stop::Refused(status, message)) => {
                 observe(Phase::Result);
                 return Ok(Outcome::without_effect(status, message, fuel));
             }
+            Err(stop) => return Err(stop),
         };
-        if payload.len() > self.profile.result_bytes_max {
-            return Err(Stop::Fault(GuestFault::LimitExceeded(
-                LimitKind::ResultBytes,
-            )));
-        }
         let work = Arc::into_inner(execution)
             .ok_or_else(|| HostError::Engine("an instance outlived its call".to_owned()))?;
         let (rw_set, events) = work.work.into_inner().simulation.finish();
@@ -257,8 +254,8 @@ impl Contract {
         let mut store = Store::new(self.instance.engine(), frame);
         if self.profile.memory_bounded {
             store.limiter(CallState::limiter);
-            // What the canonical ABI may allocate on the host for one call into it.
-            store.set_hostcall_fuel(self.profile.host_bytes_max);
+            // What the canonical ABI may allocate on the host for one call into it, as the engine counts.
+            store.set_hostcall_fuel(self.profile.host_bytes_max / function.lift_cost);
         }
         let metered = self.profile.fuel_metered;
         if metered {
@@ -351,22 +348,33 @@ fn stopped(error: wasmtime::Error) -> Stop {
     })
 }
 
-/// The payload of a result, or the refusal in it.
-pub(crate) fn answer(function: &Function, result: Val) -> Result<Bytes, (i32, String)> {
+/// The payload of a result.
+///
+/// # Errors
+/// The refusal in it, or the fault that either is too long.
+pub(crate) fn answer(function: &Function, result: Val, profile: &Profile) -> Result<Bytes, Stop> {
+    let max = profile.result_bytes_max;
+    let too_long = || Stop::Fault(GuestFault::LimitExceeded(LimitKind::ResultBytes));
     let value = match (function.refuses, result) {
         (true, Val::Result(Ok(value))) => value.map(|value| *value),
-        (true, Val::Result(Err(error))) => return Err(refusal(error.map(|error| *error))),
+        (true, Val::Result(Err(error))) => {
+            let (status, text) = refusal(error.map(|error| *error));
+            return Err(if text.len() > max {
+                too_long()
+            } else {
+                Stop::Refused(status, text)
+            });
+        }
         (_, value) => function.answer.is_some().then_some(value),
     };
-    Ok(match (&function.answer, value) {
-        (Some(_), Some(Val::String(text))) => text.into(),
-        (Some(shape), Some(value)) => {
-            let mut out = String::new();
-            json::write(shape, &value, &mut out);
-            out.into()
-        }
-        _ => Bytes::new(),
-    })
+    let text = match (&function.answer, value) {
+        (Some(_), Some(Val::String(text))) => Some(text),
+        (Some(shape), Some(value)) => json::write(shape, &value, max),
+        _ => Some(String::new()),
+    };
+    text.filter(|text| text.len() <= max)
+        .map(Bytes::from)
+        .ok_or_else(too_long)
 }
 
 fn refusal(error: Option<Val>) -> (i32, String) {

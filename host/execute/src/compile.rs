@@ -193,7 +193,7 @@ impl Apart {
 fn why(status: ExitStatus, complaint: &[u8]) -> InstallError {
     const SIGXCPU: i32 = rustix::process::Signal::XCPU.as_raw();
     match (status.code(), status.signal()) {
-        (Some(1), _) => InstallError::Invalid(String::from_utf8_lossy(complaint).trim().to_owned()),
+        (Some(1), _) => InstallError::Refused(String::from_utf8_lossy(complaint).trim().to_owned()),
         (_, Some(SIGXCPU)) => too_much(&format!("{CPU_SECONDS_MAX} s of CPU time")),
         // An allocation or a thread that cannot be had ends the process; so does a fault of the compiler.
         _ => too_much(&format!("{} MiB of memory", MEMORY_BYTES_MAX >> 20)),

@@ -32,7 +32,13 @@ pub struct Function {
     pub(crate) export: (String, String),
     pub(crate) signature: Signature,
     pub(crate) index: ComponentExportIndex,
+    /// By how much the engine counts too little of what values from the contract cost the host.
+    pub(crate) lift_cost: usize,
 }
+
+/// The engine counts the bytes of a flag's name; on the host it is a text of its own in a list, 60
+/// bytes and more. Of other values it counts half and better.
+const FLAGS_COST: usize = 16;
 
 /// The types of a function, by which caller and callee fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +145,15 @@ impl Compiled {
         }
         if functions.is_empty() {
             return Err(InstallError::NothingExported);
+        }
+        let called = calls.iter().flat_map(|interface| &interface.functions);
+        let mut handed_over = called.flat_map(|(_, signature)| &signature.parameters);
+        let hands_over_flags = handed_over.any(Shape::has_flags);
+        for function in &mut functions {
+            let result = function.signature.result.as_ref();
+            if hands_over_flags || result.is_some_and(Shape::has_flags) {
+                function.lift_cost = FLAGS_COST;
+            }
         }
         // Deterministic order for listings, whatever order the component's sections have.
         functions.sort_by(|a, b| a.wit_name.cmp(&b.wit_name));
@@ -326,6 +341,7 @@ impl Function {
             export: (full_name.unwrap_or_default().to_owned(), wit.to_owned()),
             signature,
             index,
+            lift_cost: 1,
         })
     }
 }

@@ -19,6 +19,9 @@ pub enum InstallError {
         /// How many there may be.
         max: usize,
     },
+    /// The process that compiles has refused it, as one of this type says it.
+    #[error("{0}")]
+    Refused(String),
     /// Compiling it takes more than it may.
     #[error("compiling the component takes more than {limit}")]
     CompilesTooLong {

@@ -124,9 +124,10 @@ pub(crate) fn query(
 
     let work = asked.work.lock();
     asking.work.lock().host_bytes = work.host_bytes;
-    let payload = match answer(function, result) {
+    let payload = match answer(function, result, &asking.profile) {
         Ok(payload) => payload,
-        Err((status, text)) => return refused(status, text),
+        Err(Stop::Refused(status, text)) => return refused(status, text),
+        Err(stop) => return Err(stop.into()),
     };
     if work.simulation.has_effects() {
         let text = format!(

@@ -179,6 +179,8 @@ fn config(profile: &Profile) -> Result<Config, wasmtime::Error> {
         .total_core_instances(instances * 4)
         .total_memories(instances)
         .total_tables(instances * 4)
+        // One component cannot take the slots of others.
+        .max_core_instances_per_component(4)
         .max_memories_per_component(1)
         .max_tables_per_component(4)
         .max_memory_size(profile.memory_bytes_max)

@@ -117,6 +117,25 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// Whether flags are in it.
+    pub(crate) fn has_flags(&self) -> bool {
+        match self {
+            Self::Flags(_) => true,
+            Self::List(item) | Self::Option(item) => item.has_flags(),
+            Self::Record(fields) => fields.iter().any(|field| field.shape.has_flags()),
+            Self::Tuple(items) => items.iter().any(Self::has_flags),
+            Self::Variant(cases) => cases.iter().any(|(_, shape)| any_flags(shape.as_ref())),
+            Self::Result(ok, err) => any_flags(ok.as_deref()) || any_flags(err.as_deref()),
+            _ => false,
+        }
+    }
+}
+
+fn any_flags(shape: Option<&Shape>) -> bool {
+    shape.is_some_and(Shape::has_flags)
+}
+
 impl Field {
     fn of(field: &WitField<'_>, depth: usize) -> Result<Self, String> {
         Ok(Self {

@@ -450,6 +450,15 @@ fn faults_have_one_name_each() {
             r#"(memory 1) (func (export "run") (loop (br_if 0 (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))) unreachable)"#,
             "the contract trapped",
         ),
+        // A start function is part of the call.
+        (
+            r#"(func $start (loop (br 0))) (start $start) (func (export "run"))"#,
+            "the contract ran out of fuel",
+        ),
+        (
+            r#"(func $start unreachable) (start $start) (func (export "run"))"#,
+            "the contract trapped",
+        ),
     ] {
         assert_eq!(fault(core), expected, "{core}");
     }

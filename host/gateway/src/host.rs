@@ -9,8 +9,9 @@ use cordon_endorse::Endorser;
 use cordon_identity::Membership;
 use cordon_order::EmbeddedLog;
 use cordon_types::{ChannelId, MspId};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
+use crate::executions::Executions;
 use crate::peer::Peer;
 use crate::status::Failure;
 
@@ -28,8 +29,8 @@ pub struct HostOptions {
     pub peers: Vec<Peer>,
     /// Ordering logs that this process keeps and serves.
     pub ordering_logs: BTreeMap<ChannelId, EmbeddedLog>,
-    /// Contract calls that run at once; more wait their turn. Shared by hosts of one process.
-    pub executions: Arc<Semaphore>,
+    /// Contract calls that run at once.
+    pub executions: Arc<Executions>,
 }
 
 /// One organisation's host.
@@ -40,7 +41,7 @@ pub struct Host {
     pub(crate) channels: BTreeMap<ChannelId, Arc<Channel>>,
     pub(crate) peers: Vec<Peer>,
     pub(crate) ordering_logs: BTreeMap<ChannelId, EmbeddedLog>,
-    pub(crate) executions: Arc<Semaphore>,
+    pub(crate) executions: Arc<Executions>,
     /// The organisations of all channels.
     everyone: Membership,
     shutdown: watch::Sender<bool>,

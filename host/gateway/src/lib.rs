@@ -15,6 +15,7 @@ mod commit_status;
 mod deliver;
 mod endorse;
 mod evaluate;
+mod executions;
 mod height;
 mod host;
 mod ledgers;
@@ -28,6 +29,7 @@ mod server;
 mod status;
 mod submit;
 
+pub use executions::Executions;
 pub use host::{Host, HostOptions};
 pub use peer::{Peer, PeerError};
 pub use server::{ServeError, Tls, TlsOptions, serve};

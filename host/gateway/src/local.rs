@@ -17,17 +17,16 @@ impl Host {
         self: &Arc<Self>,
         accepted: &Arc<Accepted>,
     ) -> Result<Execution, Failure> {
-        // Closed never; held until the execution has ended, whether or not the client still waits.
-        let permit = Arc::clone(&self.executions)
-            .acquire_owned()
-            .await
-            .map_err(|_| Failure::ShuttingDown)?;
+        let creator = &accepted.proposal.header.creator;
+        // Held until the execution has ended, whether or not the client still waits.
+        let turn = self.executions.turn(creator).await;
+        let turn = turn.ok_or(Failure::ShuttingDown)?;
         let accepted = Arc::clone(accepted);
         let ledgers = Arc::new(self.ledgers_of(&accepted));
         let creator = accepted.proposal.header.creator.clone();
         let access = accepted.channel.access(accepted.installed.id(), creator);
         let run = move || {
-            let _permit = permit;
+            let _turn = turn;
             let snapshot = Box::new(accepted.channel.ledger().snapshot());
             Execution::run(
                 &accepted.proposal,

@@ -1,61 +1,32 @@
 //! Across channels contracts only ask, and ask no more than their caller may: tried with a hostile
 //! contract, `tests/hostile/prober`, deployed on two channels.
 
-use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
 use cordon_client::{Call, Client};
 use cordon_tests::{
-    Answer, CARDS, CHANNEL, HOSPITAL, Network, NetworkFile, PARENTS, REPORTS, SCHOOL, Stage, Table,
-    answer_of, refusal_of, town_text,
+    Answer, CARDS, CHANNEL, Deployed, HOSPITAL, Network, PARENTS, REPORTS, SCHOOL, Stage, Table,
+    answer_of, refusal_of, town_with,
 };
 use serde_json::json;
-use tempfile::TempDir;
 use tonic::Code;
 
 const WOULD_WRITE: &str = "would write: across channels contracts only ask";
 
-/// The town with the prober on `providers` and `reports`. Its policies are in the folder, which must
-/// live until the network is provisioned.
-fn network_file() -> (NetworkFile, TempDir) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folder = tempfile::tempdir().unwrap();
-    let mut text = town_text();
-    for (channel, policy) in [
-        (REPORTS, "AND('HospitalMSP.peer','ParentsMSP.peer')"),
-        (CHANNEL, "AND('HospitalMSP.peer','ClinicMSP.peer')"),
-    ] {
-        let policies = folder.path().join(channel);
-        fs::create_dir(&policies).unwrap();
-        let town = root.join("policies").join(channel);
-        for entry in fs::read_dir(&town).unwrap() {
-            let entry = entry.unwrap();
-            fs::copy(entry.path(), policies.join(entry.file_name())).unwrap();
-        }
-        let prober = root.join("tests/hostile/policies/prober.cedar");
-        fs::copy(prober, policies.join("prober.cedar")).unwrap();
-        let (from, to) = (town.display().to_string(), policies.display().to_string());
-        assert_eq!(text.matches(&from).count(), 1, "{text}");
-        text = text.replace(&from, &to);
-        let component = root.join("target/hostile/prober.wasm");
-        let contract = format!(
-            "\n[[channels.contracts]]\nname = \"prober\"\nversion = \"1.0.0\"\ncomponent = \"{}\"\nendorsement_policy = \"{policy}\"\n",
-            component.display()
-        );
-        // Behind the channel's other contracts: before the next channel, or at the end.
-        let here = text
-            .find(&format!("[[channels]]\nname = \"{channel}\""))
-            .unwrap();
-        let next = text[here + 1..].find("[[channels]]");
-        let at = next.map_or(text.len(), |next| here + 1 + next);
-        text.insert_str(at, &(contract + "\n"));
-    }
-    (NetworkFile::Text(text), folder)
-}
-
+/// The town with the prober on `providers` and `reports`.
 async fn start() -> Network {
-    let (file, _folder) = network_file();
+    let component = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/hostile/prober.wasm");
+    let prober = |channel, endorsement_policy| Deployed {
+        channel,
+        name: "prober".to_owned(),
+        component: component.clone(),
+        endorsement_policy,
+    };
+    let (file, _folder) = town_with(&[
+        prober(REPORTS, "AND('HospitalMSP.peer','ParentsMSP.peer')"),
+        prober(CHANNEL, "AND('HospitalMSP.peer','ClinicMSP.peer')"),
+    ]);
     Network::start_all(file).await
 }
 

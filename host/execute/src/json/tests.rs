@@ -130,13 +130,26 @@ fn any_value(shape: &Shape) -> BoxedStrategy<Val> {
 }
 
 fn to_json(shape: &Shape, value: &Val) -> String {
-    let mut out = String::new();
-    write(shape, value, &mut out);
-    out
+    write(shape, value, usize::MAX).unwrap()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn json_is_written_to_its_limit_and_no_further(
+        (shape, value) in any_shape().prop_flat_map(|shape| {
+            let values = any_value(&shape);
+            (Just(shape), values)
+        })
+    ) {
+        let text = to_json(&shape, &value);
+        prop_assert_eq!(write(&shape, &value, text.len()), Some(text.clone()));
+        for less in 0..text.len().min(100) {
+            prop_assert_eq!(write(&shape, &value, less), None);
+        }
+        prop_assert_eq!(write(&shape, &value, text.len() - 1), None);
+    }
 
     #[test]
     fn json_to_value_to_json_is_the_identity(
@@ -265,4 +278,24 @@ fn a_number_beyond_the_range_of_its_type_is_refused() {
     assert_eq!(read(&Shape::Float32, "3.4028235e38"), largest);
     let infinite = Ok(Val::Float32(f32::INFINITY));
     assert_eq!(read(&Shape::Float32, "\"Infinity\""), infinite);
+}
+
+/// Three bytes of JSON stand for a record, however many fields it may leave out.
+#[test]
+fn fields_that_are_left_out_are_counted() {
+    let fields = (0..1_000).map(|n| field(&format!("f{n}"), Shape::Option(Box::new(Shape::Bool))));
+    let record = Shape::Record(fields.collect());
+    let records = |count: usize| {
+        let json = format!("[{}]", vec!["{}"; count].join(","));
+        parse(
+            &Shape::List(Box::new(record.clone())),
+            "records",
+            json.as_bytes(),
+        )
+    };
+    assert!(records(200).is_ok());
+    assert_eq!(
+        records(201).unwrap_err().to_string(),
+        "records: more than 200000 fields are left out"
+    );
 }
