@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 .PHONY: help setup build contracts hostile fmt fmt-check lint deny edges reproducible test test-rust \
-	test-contracts test-clients test-unit test-e2e test-hostile fuzz fuzz-smoke import-demo demo bench doc network ci clean
+	test-contracts test-clients test-unit test-e2e test-hostile fuzz fuzz-smoke bless import-demo demo bench doc network ci clean
 
 # Two profiles, each for one purpose and none compiled three times:
 # - release: what is shipped, and what the whole-system tests, the demo and the benchmark run.
@@ -92,6 +92,9 @@ ifdef NEXTEST
 else
 	cargo test $(LOCKED) --workspace
 endif
+
+bless: contracts ## record anew what contracts do in their cases; look at the difference before you commit
+	BLESS=1 cargo test $(LOCKED) --workspace --test golden contracts_do_what_is_recorded -- --nocapture
 
 test-contracts: ## the contracts' rules, natively
 	cd contracts && cargo test $(LOCKED) --workspace

@@ -129,3 +129,16 @@ impl forms::Guest for Component {
         answer(report_forms::report_form(&Host, &child_id))
     }
 }
+
+cordon_sdk::exported! {
+    parent {
+        register_child, get_children, get_child, sign_agreement, end_agreement, get_agreement, get_card,
+        get_card_history,
+    }
+    health_center { get_agreements, accept_agreement, refuse_agreement, end_agreement }
+    pediatrician {
+        get_patients, get_card, add_growth, add_vaccination, add_allergy, add_condition, add_visit,
+        add_assessment,
+    }
+    forms { get_report_form }
+}

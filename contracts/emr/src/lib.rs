@@ -115,3 +115,10 @@ impl From<domain::Emr> for health_center::Emr {
         }
     }
 }
+
+cordon_sdk::exported! {
+    health_center { create_emr, check_is_patient_registered }
+    physician { read_emr, get_emr_by_patient_id, add_emr_note }
+    patient { get_own_emr, get_emr_by_patient_id, get_medical_visits_count }
+    records { get_emr }
+}

@@ -95,3 +95,14 @@ impl pediatrician::Guest for Component {
         answer(domain::create_report(&mut Host, &place))
     }
 }
+
+cordon_sdk::exported! {
+    parent {
+        apply_for_place, withdraw_application, get_applications, approve_report, decline_report,
+        withdraw_report,
+    }
+    registrar {
+        get_applications, accept_application, decline_application, request_report, get_report,
+    }
+    pediatrician { get_report_requests, create_report }
+}

@@ -21,9 +21,10 @@ mod error;
 mod events;
 mod field;
 mod generated;
+#[cfg(not(feature = "testing"))]
 mod host;
 mod key;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(feature = "testing")]
 pub mod testing;
 mod timestamp;
 mod world;
@@ -34,8 +35,11 @@ pub use error::{Error, Result};
 pub use events::emit_record;
 pub use field::{ID_BYTES_MAX, TEXT_BYTES_MAX, check_id, check_text, optional_text};
 pub use generated::cordon::contract as wit;
+#[cfg(not(feature = "testing"))]
 pub use host::Host;
 pub use key::{KEY_BYTES_MAX, Key, KeyError};
+#[cfg(feature = "testing")]
+pub use testing::Host;
 pub use timestamp::Timestamp;
 pub use wit_bindgen;
 pub use world::{
@@ -57,9 +61,28 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 /// ```ignore
 /// cordon_sdk::bindings!("cordon:emr/emr", ["../../wit", "wit"]);
 /// ```
+#[cfg(not(feature = "testing"))]
 #[macro_export]
 macro_rules! bindings {
     ($world:tt, $path:tt) => {
+        $crate::bindings_deriving!($world, $path, []);
+    };
+}
+
+/// The same, with types that recorded cases can say in JSON.
+#[cfg(feature = "testing")]
+#[macro_export]
+macro_rules! bindings {
+    ($world:tt, $path:tt) => {
+        $crate::bindings_deriving!($world, $path, [serde::Serialize, serde::Deserialize]);
+    };
+}
+
+/// What [`bindings!`] does; the types are to derive these traits.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! bindings_deriving {
+    ($world:tt, $path:tt, $derives:tt) => {
         #[allow(
             unsafe_code,
             unreachable_pub,
@@ -76,6 +99,7 @@ macro_rules! bindings {
                 path: $path,
                 world: $world,
                 generate_all,
+                additional_derives: $derives,
                 runtime_path: "::cordon_sdk::wit_bindgen::rt",
                 with: {
                     "cordon:contract/types@1.0.0": ::cordon_sdk::wit::types,
@@ -89,6 +113,32 @@ macro_rules! bindings {
             // The exports' names hold characters that native linkers refuse.
             #[cfg(target_family = "wasm")]
             export!(Component);
+        }
+    };
+}
+
+/// Makes a function `exported` with the component's functions, for recorded cases to run natively. Only
+/// with the contract's feature `testing`, which is to turn on this crate's. Names all that `Component`
+/// exports, by interface:
+///
+/// ```ignore
+/// cordon_sdk::exported! {
+///     health_center { create_emr, check_is_patient_registered }
+/// }
+/// ```
+#[macro_export]
+macro_rules! exported {
+    ($($interface:ident { $($function:ident),+ $(,)? })+) => {
+        /// The component's functions, natively.
+        #[cfg(feature = "testing")]
+        pub fn exported() -> Vec<cordon_sdk::testing::Function> {
+            vec![$($(
+                cordon_sdk::testing::Function::new(
+                    stringify!($interface),
+                    stringify!($function),
+                    <Component as $interface::Guest>::$function,
+                ),
+            )+)+]
         }
     };
 }

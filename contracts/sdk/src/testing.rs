@@ -15,8 +15,11 @@
 //! assert_eq!(world.call(|tx| tx.get("key")).unwrap(), Some(b"value".to_vec()));
 //! ```
 
+mod json;
+mod native;
 mod transaction;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -25,6 +28,8 @@ use crate::error::{Error, Result as SdkResult};
 use crate::timestamp::Timestamp;
 use crate::world::{Answer, Change, Position, Query};
 
+pub use json::{from_json, to_json};
+pub use native::{Exported, Function, Host, Imports, import, run_as_host};
 pub use transaction::{Simulated, TestTransaction};
 
 /// A caller with a certificate of this organisation, this enrollment id and these attributes.
@@ -109,6 +114,11 @@ impl TestWorld {
         }
     }
 
+    /// Makes it a channel of this name.
+    pub fn set_channel(&mut self, channel: &str) {
+        channel.clone_into(&mut self.channel);
+    }
+
     /// Makes all later calls come from this caller.
     pub fn act_as(&mut self, caller: Caller) {
         self.caller = caller;
@@ -164,9 +174,15 @@ impl TestWorld {
     ) -> Result<Simulated<T>, E> {
         let number = self.transaction_count;
         self.transaction_count += 1;
-        let mut transaction = TestTransaction::new(self, transaction_id(number));
+        let mut transaction = TestTransaction::new(Cow::Borrowed(self), transaction_id(number));
         let answer = rules(&mut transaction)?;
         Ok(transaction.finish(answer))
+    }
+
+    /// A call that begins on this world, as the transaction of this number: [`run_as_host`] runs a
+    /// component's functions on it.
+    pub fn begin(self, number: u64) -> TestTransaction<'static> {
+        TestTransaction::new(Cow::Owned(self), transaction_id(number))
     }
 
     /// Commits an executed call as a block of its own.

@@ -15,6 +15,7 @@ cordon_sdk::bindings!("cordon:sharing/sharing", ["../../wit", "../emr/wit", "wit
 use cordon_sdk::Host;
 use cordon_sdk::wit::types::Error;
 
+#[cfg(not(feature = "testing"))]
 use generated::cordon::emr::records;
 use generated::exports::cordon::sharing::{health_center, patient, physician};
 
@@ -97,5 +98,23 @@ impl physician::Guest for Component {
             domain::shared_emr(&Host, &owner_org, &patient_id),
             Into::into,
         )
+    }
+}
+
+cordon_sdk::exported! {
+    health_center { authorize_emr_reading, get_emr_requests, remove_emr_sharing }
+    patient { approve_emr_sharing, remove_emr_sharing, get_emr_requests, get_sharings }
+    physician { request_emr, get_shared_emr }
+}
+
+/// The functions of `emr` natively, as recorded cases link them.
+#[cfg(feature = "testing")]
+mod records {
+    use cordon_sdk::wit::types::Error;
+
+    use crate::generated::cordon::emr::health_center::Emr;
+
+    pub(crate) fn get_emr(emr_id: &str) -> Result<Emr, Error> {
+        cordon_sdk::testing::import("Records:GetEmr", &[emr_id.into()])
     }
 }

@@ -63,7 +63,7 @@ enum Command {
     /// Look into a channel's ledger.
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
-    /// Look at contracts before they are deployed.
+    /// Look at contracts before they are deployed, and run their cases.
     #[command(subcommand)]
     Contract(contract::ContractCommand),
     /// Access policies of a channel: who may call what.

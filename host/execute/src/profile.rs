@@ -116,8 +116,8 @@ pub enum Compiler {
 }
 
 /// The engines whose contracts give on this host what they give on theirs, fuel included. The first is
-/// the one in the lock. Another one joins when the recorded cases (`tests/golden`) are the same on
-/// both: then the hosts of a channel can change over one by one (ADR 0016).
+/// the one in the lock. Another one joins when the recorded cases (`contracts/*/cases`) are the same
+/// on both: then the hosts of a channel can change over one by one (ADR 0016).
 const ENGINES: [&str; 1] = ["wasmtime 48.0.8"];
 
 impl Default for Profile {

@@ -1,5 +1,6 @@
 //! One call on a [`TestWorld`]: its view, and what it recorded.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ const EVENT_PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 
 /// A call that is being executed: the [`World`] that rules under test are given.
 pub struct TestTransaction<'a> {
-    world: &'a TestWorld,
+    world: Cow<'a, TestWorld>,
     transaction_id: String,
     // Reads are recorded through `&self`, as a host does it.
     reads: RefCell<Reads>,
@@ -40,6 +41,16 @@ struct SeenRange {
     from: String,
     within: Within,
     found: Vec<(String, Position)>,
+}
+
+impl Reads {
+    /// The newest block that wrote what was read.
+    fn newest_block(&self) -> Option<u64> {
+        let found = self.ranges.iter().flat_map(|range| &range.found);
+        let positions = found.map(|(_, position)| position);
+        let positions = positions.chain(self.keys.values().flatten());
+        positions.map(|position| position.block).max()
+    }
 }
 
 /// Where a seen range ends.
@@ -88,9 +99,24 @@ impl<T> Simulated<T> {
         &self.answer
     }
 
+    /// The keys it writes, in order; `None` deletes one.
+    pub fn writes(&self) -> &BTreeMap<String, Option<Vec<u8>>> {
+        &self.writes
+    }
+
+    /// The events it emits.
+    pub fn events(&self) -> &[TestEvent] {
+        &self.events
+    }
+
     /// The keys it writes or deletes.
     pub fn written_keys(&self) -> impl Iterator<Item = &str> {
         self.writes.keys().map(String::as_str)
+    }
+
+    /// The newest block that wrote something that it read.
+    pub fn newest_block_read(&self) -> Option<u64> {
+        self.reads.newest_block()
     }
 
     pub(super) fn reads_are_current(&self, world: &TestWorld) -> bool {
@@ -118,7 +144,7 @@ fn committed<'a>(
 }
 
 impl<'a> TestTransaction<'a> {
-    pub(super) fn new(world: &'a TestWorld, transaction_id: String) -> Self {
+    pub(super) fn new(world: Cow<'a, TestWorld>, transaction_id: String) -> Self {
         Self {
             world,
             transaction_id,
@@ -128,7 +154,8 @@ impl<'a> TestTransaction<'a> {
         }
     }
 
-    pub(super) fn finish<T>(self, answer: T) -> Simulated<T> {
+    /// Ends the call, which can then be committed.
+    pub fn finish<T>(self, answer: T) -> Simulated<T> {
         Simulated {
             answer,
             transaction_id: self.transaction_id,
@@ -244,7 +271,7 @@ impl World for TestTransaction<'_> {
             .filter(|_| more)
             .map(|entry| entry.key.clone());
         let within = within.up_to(next.clone());
-        let found = committed(self.world, &from, &within).collect();
+        let found = committed(&self.world, &from, &within).collect();
         self.reads.borrow_mut().ranges.push(SeenRange {
             from,
             within,

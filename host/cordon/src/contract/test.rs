@@ -1,0 +1,112 @@
+//! `cordon contract test`: a contract's recorded cases.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use cordon_cases::{Comparison, Ran, Report, Suite, Town, Verdict};
+use cordon_execute::Runtime;
+use serde_json::{Value, json};
+
+use crate::compiler;
+use crate::output::Output;
+
+pub(super) fn test(
+    file: &Path,
+    cases: &Path,
+    with: &[String],
+    bless: bool,
+    output: &Output,
+) -> Result<()> {
+    let runtime = compiler::runtime(None)?;
+    let (mut suite, town) = read_cases(&runtime, file, cases, with)?;
+    let mut renewed = Vec::new();
+    if bless {
+        renewed = suite.renew(&town, &suite.run(&town)?)?;
+        suite = Suite::read(cases)?;
+    }
+    let report = suite.run(&town)?;
+    let mut text = report.to_string();
+    for name in &renewed {
+        text = format!("{text}\nrenewed  {name}");
+    }
+    output.result(&text, &describe(&report, &renewed));
+    if report.is_same() {
+        return Ok(());
+    }
+    if report.ran.iter().any(|ran| !ran.wrong.is_empty()) {
+        bail!(
+            "{}: a case is not answered as it says: mend the contract, or the case",
+            cases.display()
+        );
+    }
+    bail!(
+        "{}: what the contract does is not what is recorded: if it should be, run this again with \
+         --bless and look at the difference",
+        cases.display()
+    )
+}
+
+/// The cases of a folder, and the contracts that they run on: `file` is the one that they call.
+pub(super) fn read_cases(
+    runtime: &Runtime,
+    file: &Path,
+    cases: &Path,
+    with: &[String],
+) -> Result<(Suite, Town)> {
+    let read = |path: &Path| {
+        runtime
+            .read(path)
+            .with_context(|| format!("cannot read {}", path.display()))
+    };
+    let suite = Suite::read(cases)?;
+    let mut components = BTreeMap::from([(suite.setup().contract.clone(), read(file)?)]);
+    for other in with {
+        let (name, path) = other
+            .split_once('=')
+            .with_context(|| format!("--with {other}: say it as NAME=COMPONENT"))?;
+        components.insert(name.to_owned(), read(Path::new(path))?);
+    }
+    let town = Town::new(runtime, suite.setup(), &components)
+        .context("other contracts are given by --with NAME=COMPONENT")?;
+    Ok((suite, town))
+}
+
+fn describe(report: &Report, renewed: &[String]) -> Value {
+    let (comparison, components) = match &report.comparison {
+        Comparison::Exact => ("exact", &Vec::new()),
+        Comparison::WithoutFuel(components) => ("withoutFuel", components),
+        Comparison::SourcesChanged => ("sourcesChanged", &Vec::new()),
+        Comparison::Unrecorded => ("unrecorded", &Vec::new()),
+    };
+    json!({
+        "same": report.is_same(),
+        "comparison": comparison,
+        "otherComponents": components,
+        "cases": report.ran.iter().map(describe_case).collect::<Vec<_>>(),
+        "orphans": report.orphans,
+        "renewed": renewed,
+    })
+}
+
+fn describe_case(ran: &Ran) -> Value {
+    let differences = match &ran.verdict {
+        Verdict::Same => Some(Vec::new()),
+        Verdict::Differs(differences) => {
+            Some(differences.iter().map(ToString::to_string).collect())
+        }
+        Verdict::Unrecorded => None,
+    };
+    json!({
+        "name": ran.name,
+        "contract": ran.contract,
+        "function": ran.function,
+        "status": ran.status,
+        "used": ran.used,
+        "same": ran.is_same(),
+        "wrong": ran.wrong,
+        // Null where nothing is recorded.
+        "differences": differences,
+        "record": ran.record.lines().iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
