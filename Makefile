@@ -7,7 +7,8 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 .PHONY: help setup build contracts hostile fmt fmt-check lint deny edges reproducible test test-rust \
-	test-contracts test-clients test-unit test-e2e test-hostile fuzz fuzz-smoke bless import-demo demo bench doc network ci clean
+	test-contracts test-clients test-unit test-e2e test-determinism test-hostile fuzz fuzz-smoke bless \
+	import-demo demo bench doc network ci clean
 
 # Two profiles, each for one purpose and none compiled three times:
 # - release: what is shipped, and what the whole-system tests, the demo and the benchmark run.
@@ -107,6 +108,13 @@ ifdef NEXTEST
 	$(NEXTEST_RUN) -E 'not package(cordon-tests)'
 else
 	cargo test $(LOCKED) --workspace --exclude cordon-tests
+endif
+
+test-determinism: contracts build ## same inputs, same bytes (CORDON_DETERMINISM_CASES=500 for more cases)
+ifdef NEXTEST
+	$(NEXTEST_RUN) -E 'binary(determinism)' --success-output final
+else
+	cargo test $(LOCKED) --workspace --test determinism -- --nocapture
 endif
 
 test-e2e: contracts hostile build ## the whole system: target/release/cordon from outside

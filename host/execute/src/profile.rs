@@ -41,6 +41,10 @@ pub struct Profile {
     pub memory_bytes_max: usize,
     /// Elements of one table.
     pub table_elements_max: usize,
+    /// Tables of one core module, and of a component in all.
+    pub tables_max: u32,
+    /// Core instances of one component; tools make three. The pool has so many for each call.
+    pub core_instances_max: u32,
     /// WebAssembly stack, bytes.
     pub stack_bytes_max: usize,
     /// Size of a component, bytes; a contract of this repository has 50 KB.
@@ -142,6 +146,8 @@ impl Default for Profile {
             fuel_max: 500_000_000,
             memory_bytes_max: 16 << 20,
             table_elements_max: 10_000,
+            tables_max: 4,
+            core_instances_max: 4,
             stack_bytes_max: 512 << 10,
             component_bytes_max: 4 << 20,
             parts_max: 64,
@@ -175,7 +181,7 @@ impl Default for Profile {
 
 /// Settings that belong to the engine of a process, and to its pool and threads: a channel cannot have
 /// its own.
-const OF_THE_ENGINE: [&str; 11] = [
+const OF_THE_ENGINE: [&str; 13] = [
     "engine",
     "compiler",
     "nan_canonical",
@@ -185,6 +191,8 @@ const OF_THE_ENGINE: [&str; 11] = [
     "fuel_table",
     "memory_bytes_max",
     "table_elements_max",
+    "tables_max",
+    "core_instances_max",
     "stack_bytes_max",
     "call_depth_max",
 ];

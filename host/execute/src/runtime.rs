@@ -176,13 +176,15 @@ fn config(profile: &Profile) -> Result<Config, wasmtime::Error> {
     let instances = CALLS_MAX * profile.call_depth_max;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
-        .total_core_instances(instances * 4)
+        .total_core_instances(instances * profile.core_instances_max)
         .total_memories(instances)
-        .total_tables(instances * 4)
+        .total_tables(instances * profile.tables_max)
         // One component cannot take the slots of others.
-        .max_core_instances_per_component(4)
+        .max_core_instances_per_component(profile.core_instances_max)
+        .max_memories_per_module(1)
         .max_memories_per_component(1)
-        .max_tables_per_component(4)
+        .max_tables_per_module(profile.tables_max)
+        .max_tables_per_component(profile.tables_max)
         .max_memory_size(profile.memory_bytes_max)
         .table_elements(profile.table_elements_max)
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)

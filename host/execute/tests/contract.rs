@@ -465,6 +465,17 @@ fn faults_have_one_name_each() {
 }
 
 #[test]
+fn a_module_may_have_as_many_tables_as_the_profile_says() {
+    let tables = |count: u32| {
+        let tables = "(table 1 funcref)".repeat(count as usize);
+        component(&format!(r#"{tables} (func (export "run"))"#), "")
+    };
+    let max = Profile::default().tables_max;
+    install(&tables(max));
+    assert!(runtime().compile(&tables(max + 1)).is_err());
+}
+
+#[test]
 fn install_refuses_by_name() {
     let run = r#"(func (export "run"))"#;
     let wasi = r#"(import "wasi:clocks/monotonic-clock@0.2.0" (instance (export "now" (func (result u64)))))"#;
