@@ -30,6 +30,18 @@ use crate::verifier::{self, Verifier};
 /// faster on records that fit the system's own file cache.
 pub const STATE_CACHE_BYTES: u64 = 64 << 20;
 
+/// The code of contracts.
+pub trait Components: Send + Sync {
+    /// The engine that all of them are compiled by.
+    fn runtime(&self) -> &Runtime;
+
+    /// The component with that SHA-256, in hex, which a channel runs as `contract`. Compiles.
+    ///
+    /// # Errors
+    /// [`ChannelError`] when there is none, or it cannot be used.
+    fn load(&self, contract: &ContractId, sha256: &str) -> Result<Arc<Compiled>, ChannelError>;
+}
+
 /// The components that a host has: files named by their SHA-256 in one folder.
 #[derive(Clone)]
 pub struct ComponentStore {
@@ -42,6 +54,12 @@ impl ComponentStore {
     pub fn new(dir: PathBuf, runtime: Runtime) -> Self {
         Self { dir, runtime }
     }
+}
+
+impl Components for ComponentStore {
+    fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
 
     fn load(&self, contract: &ContractId, sha256: &str) -> Result<Arc<Compiled>, ChannelError> {
         let missing = || ChannelError::NoComponent {
@@ -53,19 +71,19 @@ impl ComponentStore {
         }
         let path = self.dir.join(format!("{sha256}.wasm"));
         let bytes = self.runtime.read(&path).map_err(|_| missing())?;
-        let code = self
-            .runtime
+        // The file's name says what it should be; only its bytes say what it is.
+        if hex::encode(cordon_wire::sha256([bytes.as_slice()])) != sha256 {
+            return Err(ChannelError::OtherComponent {
+                contract: contract.clone(),
+                sha256: sha256.to_owned(),
+            });
+        }
+        self.runtime
             .compile(&bytes)
             .map_err(|source| ChannelError::Component {
                 contract: contract.clone(),
                 source,
-            })?;
-        // The file's name says what it should be; only its bytes say what it is.
-        if hex::encode(code.hash()) == sha256 {
-            Ok(code)
-        } else {
-            Err(missing())
-        }
+            })
     }
 }
 
@@ -137,13 +155,10 @@ impl Channel {
             .map_err(crate::config::ConfigError::from)?;
         let rules = config.rules()?;
         config.limits()?;
-        let executes = components.runtime.profile().of_channel(&config.execution);
-        let executes = executes.map(Arc::new).map_err(|mismatches| {
-            let texts: Vec<String> = mismatches.iter().map(ToString::to_string).collect();
+        let executes = profile_of(&config, components).map_err(|mismatches| {
             format!(
-                "this host does not execute contracts of channel {}, because its engine does not match: {}",
-                config.channel,
-                texts.join("; ")
+                "this host does not execute contracts of channel {}, because its engine does not match: {mismatches}",
+                config.channel
             )
         });
         if let Err(text) = &executes {
@@ -344,6 +359,21 @@ pub fn valid_config(block: &Bytes) -> Option<(ConfigTransaction, ChannelConfig)>
         Some((config, read))
     });
     configs.next()
+}
+
+/// The profile of a channel on this engine.
+///
+/// # Errors
+/// Every setting that differs where it must not.
+pub(crate) fn profile_of(
+    config: &ChannelConfig,
+    components: &dyn Components,
+) -> Result<Arc<Profile>, String> {
+    let profile = components.runtime().profile().of_channel(&config.execution);
+    profile.map(Arc::new).map_err(|mismatches| {
+        let texts: Vec<String> = mismatches.iter().map(ToString::to_string).collect();
+        texts.join("; ")
+    })
 }
 
 /// Compiles the contracts of a channel and links them.

@@ -45,6 +45,16 @@ pub enum ChannelError {
         /// The component's hash, hex.
         sha256: String,
     },
+    /// The file of a contract's code holds something else.
+    #[error(
+        "the file {sha256}.wasm, which should be contract {contract}, does not have that SHA-256: put the right component in its place"
+    )]
+    OtherComponent {
+        /// The contract.
+        contract: ContractId,
+        /// The component's hash, hex.
+        sha256: String,
+    },
     /// A contract's code is not acceptable.
     #[error("contract {contract}: {source}")]
     Component {

@@ -3,6 +3,7 @@
 //!
 //! - [`ChannelConfig`]: the readable document in block 0.
 //! - [`ChainVerifier`]: the same rules again, for an auditor with nothing but blocks.
+//! - [`Replay`]: what contracts did, executed again on the state of that time, from blocks too.
 //! - [`Channel`]: everything the services of a host ask of a channel.
 
 mod access;
@@ -11,15 +12,20 @@ mod commits;
 mod committer;
 mod config;
 mod error;
+mod replay;
 mod verifier;
 mod verify;
 
 pub use access::ContractAccess;
 pub use channel::valid_config;
-pub use channel::{Channel, ComponentStore, STATE_CACHE_BYTES};
+pub use channel::{Channel, ComponentStore, Components, STATE_CACHE_BYTES};
 pub use commits::{Commits, Committed, Waiting};
 pub use config::{
     BatchConfig, BlockReaders, ChannelConfig, ConfigError, ContractConfig, genesis_block,
 };
 pub use error::ChannelError;
+pub use replay::{
+    CallAt, Difference, Outcome, Part, Past, Replay, ReplayError, Replayed, Side, Skipped,
+    Unreplayable,
+};
 pub use verify::{ChainVerifier, VerifyError};

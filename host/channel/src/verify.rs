@@ -64,6 +64,13 @@ pub enum VerifyError {
     },
 }
 
+/// What is in a block that is as it must be.
+pub(crate) struct VerifiedBlock {
+    pub(crate) checked: Vec<Checked>,
+    /// One verdict for each.
+    pub(crate) codes: Vec<ValidationCode>,
+}
+
 /// Follows a chain block by block, keeping versions and ids but no values.
 pub struct ChainVerifier {
     id: ChannelId,
@@ -139,6 +146,11 @@ impl ChainVerifier {
     /// [`VerifyError`] for the first thing that is not as it must be; the chain is good up to
     /// [`ChainVerifier::height`].
     pub fn next(&mut self, bytes: &Bytes) -> Result<(), VerifyError> {
+        self.next_block(bytes).map(drop)
+    }
+
+    /// The same; the block that is verified.
+    pub(crate) fn next_block(&mut self, bytes: &Bytes) -> Result<VerifiedBlock, VerifyError> {
         let number = self.height;
         let chain = |what| VerifyError::Chain { number, what };
         let block =
@@ -212,10 +224,26 @@ impl ChainVerifier {
         self.height += 1;
         self.hash = hash;
         self.commit_hash = block.commit_hash;
-        Ok(())
+        Ok(VerifiedBlock {
+            checked,
+            codes: block.codes,
+        })
     }
 
-    fn load(&self, needs: Needs) -> Committed {
+    pub(crate) fn id(&self) -> &ChannelId {
+        &self.id
+    }
+
+    pub(crate) fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    /// The configuration in force after the last block verified.
+    pub(crate) fn config(&self) -> &Arc<ChannelConfig> {
+        &self.config
+    }
+
+    pub(crate) fn load(&self, needs: Needs) -> Committed {
         let tx_ids = needs
             .tx_ids
             .into_iter()

@@ -10,9 +10,11 @@ use cordon_wire::config::ConfigTransaction;
 use cordon_wire::proto::common::BlockchainInfo;
 use cordon_wire::transaction::{Envelope, Transaction};
 use cordon_wire::{Message as _, decode};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::output::Output;
+use crate::replay::{self, ReplayArgs};
 use crate::store::CallerArgs;
 
 /// What to look at.
@@ -37,6 +39,13 @@ pub(crate) enum LedgerCommand {
     /// Verify the whole chain of the caller's host: every hash, signature, endorsement policy and
     /// verdict again, from block 0. Trusts nothing that the host says but block 0.
     Verify(InfoArgs),
+    /// Execute committed transactions again, on the state they were endorsed on and with the contracts
+    /// of that time, and compare byte for byte. Blocks are verified first.
+    ///
+    /// A difference is shown as key, old, new, host call, values included. What cannot be executed
+    /// again (a contract asked for transient values, or another channel) is counted by reason, and
+    /// never as equal.
+    Replay(ReplayArgs),
 }
 
 #[derive(Args)]
@@ -47,6 +56,7 @@ pub(crate) struct InfoArgs {
 
 pub(crate) async fn run(command: LedgerCommand, output: &Output) -> Result<()> {
     let caller = match &command {
+        LedgerCommand::Replay(args) => return replay::run(args, output).await,
         LedgerCommand::Info(args) | LedgerCommand::Verify(args) => &args.caller,
         LedgerCommand::Block { caller, .. } | LedgerCommand::Tx { caller, .. } => caller,
     };
@@ -95,6 +105,7 @@ async fn look(command: &LedgerCommand, output: &Output) -> Result<()> {
             });
             output.result(&text, &value);
         }
+        LedgerCommand::Replay(args) => replay::run(args, output).await?,
     }
     Ok(())
 }
@@ -102,13 +113,7 @@ async fn look(command: &LedgerCommand, output: &Output) -> Result<()> {
 /// Fetches and verifies every block that the host has now, with a progress bar on a terminal.
 pub(crate) async fn verify(client: &Client, channel: &str) -> Result<ChainVerifier> {
     let height = info(client, channel).await?.height;
-    let progress = indicatif::ProgressBar::new(height);
-    progress.set_style(
-        indicatif::ProgressStyle::with_template(
-            "{wide_bar} {pos}/{len} blocks, {per_sec}, {eta} left",
-        )
-        .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()),
-    );
+    let progress = progress_bar(height);
     let mut chain = ChainVerifier::new(&block_bytes(client, channel, 0).await?)?;
     for number in 1..height {
         chain.next(&block_bytes(client, channel, number).await?)?;
@@ -116,6 +121,15 @@ pub(crate) async fn verify(client: &Client, channel: &str) -> Result<ChainVerifi
     }
     progress.finish_and_clear();
     Ok(chain)
+}
+
+/// Counts blocks, on a terminal.
+pub(crate) fn progress_bar(blocks: u64) -> ProgressBar {
+    let progress = ProgressBar::new(blocks);
+    let template = "{wide_bar} {pos}/{len} blocks, {per_sec}, {eta} left";
+    let style = ProgressStyle::with_template(template);
+    progress.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    progress
 }
 
 /// The encoded block `number`; the last one for [`u64::MAX`].

@@ -12,6 +12,7 @@ mod network;
 mod output;
 mod policy;
 mod provision;
+mod replay;
 mod scratch;
 mod store;
 mod tx;

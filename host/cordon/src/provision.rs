@@ -112,7 +112,7 @@ pub(crate) fn provision(network: &Network, text: &str, dir: &Path) -> Result<Pro
 }
 
 fn create(network: &Network, dir: &Path) -> Result<()> {
-    let runtime = compiler::runtime(Some(dir.join("compiled")))?;
+    let runtime = compiler::runtime(None)?;
     // Components first: a missing one is the likeliest mistake, and costs nothing yet.
     let mut channels = Vec::new();
     for channel in &network.channels {

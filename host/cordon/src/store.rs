@@ -13,7 +13,7 @@ use crate::network::check_name;
 use crate::provision::Connection;
 
 /// Who calls, and where.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct CallerArgs {
     /// The network's folder.
     #[arg(long, default_value = "network", value_name = "DIR")]
@@ -58,7 +58,7 @@ impl CallerArgs {
         }
     }
 
-    fn names(&self) -> Result<(&str, &str)> {
+    pub(crate) fn names(&self) -> Result<(&str, &str)> {
         self.caller
             .split_once('/')
             .with_context(|| format!("{:?} is not organisation/user", self.caller))

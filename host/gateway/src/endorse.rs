@@ -479,4 +479,49 @@ mod tests {
             Some(expected)
         );
     }
+    #[test]
+    fn endorsers_that_differ_are_named_with_the_place() {
+        let reply = |organization: &str, action: &protos::ChaincodeAction| {
+            let detail = Detail {
+                address: format!("{organization}.example:7051"),
+                msp_id: format!("{organization}MSP"),
+                message: String::new(),
+            };
+            let payload = cordon_wire::encode(&protos::ProposalResponsePayload {
+                proposal_hash: Bytes::new(),
+                extension: cordon_wire::encode(action),
+            });
+            let reply = protos::ProposalResponse {
+                payload,
+                ..Default::default()
+            };
+            (detail, reply)
+        };
+        let one = action(&[("a", 1)], &[("c", "x")]);
+        let other = action(&[("a", 1)], &[("c", "y")]);
+        let failure = disagreement(&[
+            reply("Hospital", &one),
+            reply("Clinic", &other),
+            reply("School", &one),
+        ]);
+        let Failure::Disagreement(details) = failure else {
+            panic!("another failure");
+        };
+        let told = details.iter().map(|detail| {
+            let Detail {
+                address,
+                msp_id,
+                message,
+            } = detail;
+            format!("{msp_id} at {address}: {message}")
+        });
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            [
+                "HospitalMSP at Hospital.example:7051: its result is what the others are compared with",
+                "ClinicMSP at Clinic.example:7051: its read-write set differs from HospitalMSP's, first at key \"c\" of contract emr, which is written",
+                "SchoolMSP at School.example:7051: its result is the same as HospitalMSP's",
+            ]
+        );
+    }
 }

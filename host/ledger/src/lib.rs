@@ -10,6 +10,7 @@
 //!
 //! - [`Ledger`]: opens, commits, answers. [`LedgerSnapshot`]: the world state at one height.
 //! - [`CommitBlock`], [`CommitTransaction`]: a block with its verdicts, as it is committed.
+//! - [`BlockFiles`]: the blocks alone, for whoever reads a ledger that is not theirs to open.
 //! - [`verify`], [`set_aside_from`]: check the blocks of a ledger that is not open, and move damaged
 //!   ones out of the way.
 //!
@@ -20,6 +21,7 @@ mod chain;
 mod derive;
 mod entries;
 mod error;
+mod files;
 mod ledger;
 mod recover;
 mod repair;
@@ -33,6 +35,7 @@ pub use block::{CommitBlock, CommitTransaction};
 pub use cordon_journal::TornTail;
 pub use entries::TxLocation;
 pub use error::{BlockDamage, LedgerError};
+pub use files::BlockFiles;
 pub use ledger::{ChainInfo, Ledger, OpenReport, Options};
 pub use recover::RebuildReason;
 pub use repair::{Verified, set_aside_from, verify};

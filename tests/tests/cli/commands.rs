@@ -20,6 +20,7 @@ fn help_of_every_command() {
         (&["ledger", "block"], "Usage: cordon ledger block"),
         (&["ledger", "tx"], "Usage: cordon ledger tx"),
         (&["ledger", "verify"], "Usage: cordon ledger verify"),
+        (&["ledger", "replay"], "Usage: cordon ledger replay"),
         (&["contract"], "Usage: cordon contract"),
         (&["contract", "inspect"], "Usage: cordon contract inspect"),
         (&["policy"], "Usage: cordon policy"),

@@ -56,14 +56,13 @@ fn what_cannot_be_a_contract_is_refused_and_nothing_is_left() {
         table.equal(&name, done.code, 1);
         let expected = format!("cordon: {reason}\n");
         table.equal(&name, done.stderr.replace(folder_text, "…"), expected);
-        // Compiled code is kept for the next time; it is nobody's contract yet.
         let left = fs::read_dir(&network).unwrap();
         let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         table.equal(
             &format!("{name}: nothing is left"),
             left,
-            vec!["compiled".into(), "lock".into()],
+            vec!["lock".into()],
         );
     }
 }
