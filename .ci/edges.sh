@@ -19,6 +19,7 @@ journal    | none                 | tokio tonic hyper wasmtime sled
 identity   | above                | $pure
 policy     | above                | $pure x509-parser rustls-webpki aws-lc-rs
 execute    | above                | tokio tonic hyper sled cordon-journal aws-lc-rs
+compile    | execute              | tokio tonic hyper sled cordon-journal aws-lc-rs
 cases      | types execute        | tokio tonic hyper sled cordon-journal aws-lc-rs
 endorse    | above                | tokio tonic hyper sled cordon-journal
 order      | above                | wasmtime sled cordon-identity cordon-execute

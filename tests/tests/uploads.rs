@@ -4,9 +4,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cordon_execute::{Apart, Profile, Runtime};
+use cordon_compile::Apart;
+use cordon_execute::{Profile, Runtime};
 use cordon_tests::{CLINIC, HOSPITAL, Network, Random, binary, cordon, create_emr};
 
 // === components that compilers do not like ===
@@ -194,7 +196,7 @@ fn compile(program: &Path, folder: &Path, components: &[Vec<u8>]) {
         arguments: vec!["compile-component".to_owned()],
         kept: Some(folder.to_owned()),
     };
-    let runtime = Runtime::apart(Profile::default(), apart).unwrap();
+    let runtime = Runtime::with_code_from(Profile::default(), Arc::new(apart)).unwrap();
     for component in components {
         runtime.compile(component).unwrap();
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cordon_compile::read_component;
 use cordon_endorse::Installed;
 use cordon_execute::{Compiled, Profile, Runtime};
 use cordon_identity::{Identity, Membership, Msp, Role, SignatureCache};
@@ -70,7 +71,7 @@ impl Components for ComponentStore {
             return Err(missing());
         }
         let path = self.dir.join(format!("{sha256}.wasm"));
-        let bytes = self.runtime.read(&path).map_err(|_| missing())?;
+        let bytes = read_component(&path, self.runtime.profile()).map_err(|_| missing())?;
         // The file's name says what it should be; only its bytes say what it is.
         if hex::encode(cordon_wire::sha256([bytes.as_slice()])) != sha256 {
             return Err(ChannelError::OtherComponent {

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Result;
-use cordon_execute::{Apart, Profile, Runtime, compile_child};
+use cordon_compile::Apart;
+use cordon_execute::{Profile, Runtime};
 
 /// The command that is the child; not for people.
 pub(crate) const COMMAND: &str = "compile-component";
@@ -20,20 +22,21 @@ pub(crate) fn runtime(kept: Option<PathBuf>) -> Result<Runtime> {
         std::env::current_exe()?
     };
     let arguments = vec![COMMAND.to_owned()];
-    Ok(Runtime::apart(
+    let apart = Apart {
+        program,
+        arguments,
+        kept,
+    };
+    Ok(Runtime::with_code_from(
         Profile::default(),
-        Apart {
-            program,
-            arguments,
-            kept,
-        },
+        Arc::new(apart),
     )?)
 }
 
 /// The child: a component on stdin, its code on stdout, a reason against it on stderr.
 pub(crate) fn child() -> ExitCode {
     let mut output = std::io::stdout().lock();
-    match compile_child(
+    match cordon_compile::child(
         Profile::default(),
         &mut std::io::stdin().lock(),
         &mut output,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use cordon_channel::{ChannelConfig, genesis_block};
+use cordon_compile::read_component;
 use cordon_execute::Contract;
 use cordon_policy::{AccessPolicies, AccessPolicyFile};
 use cordon_types::ContractId;
@@ -121,7 +122,7 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
         let mut compiled = BTreeMap::new();
         for contract in &channel.contracts {
             let path = &contract.component;
-            let bytes = runtime.read(path).with_context(|| {
+            let bytes = read_component(path, runtime.profile()).with_context(|| {
                 format!(
                     "cannot read the component of contract {}, {}: build it with `make contracts`",
                     contract.name,

@@ -17,7 +17,7 @@
 
 mod bindings;
 mod call;
-mod compile;
+mod code;
 mod contract;
 mod error;
 mod host;
@@ -33,7 +33,7 @@ mod shape;
 mod simulation;
 
 pub use call::{Call, Outcome, Phase};
-pub use compile::{Apart, child as compile_child};
+pub use code::{Code, CodeKey, CodeMaker, compile_code};
 pub use contract::{Compiled, Contract, Function};
 pub use error::{GuestFault, HostError, InstallError, LimitKind, LinkError};
 pub use json::JsonError;

@@ -1,9 +1,6 @@
 //! The engine: one per process, the same settings on every host of a channel.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::Path;
 use std::sync::{Arc, Weak};
 
 use cordon_types::ContractId;
@@ -15,7 +12,7 @@ use wasmtime::{
     PoolingAllocationConfig,
 };
 
-use crate::compile::{Apart, CodeKey, Functions};
+use crate::code::{CodeKey, CodeMaker, Functions};
 use crate::contract::{Compiled, Contract};
 use crate::error::{HostError, InstallError, LinkError};
 use crate::host::{CallState, add_to_linker};
@@ -38,9 +35,9 @@ pub struct Runtime {
 enum Compiling {
     /// In this process.
     Here,
-    /// In another; one at a time, because all pass through the same functions.
-    Apart {
-        apart: Apart,
+    /// Elsewhere; one at a time, because all pass through the same functions.
+    Elsewhere {
+        maker: Arc<dyn CodeMaker>,
         functions: Arc<Functions>,
         turn: Mutex<()>,
     },
@@ -57,14 +54,14 @@ impl Runtime {
         Self::with(profile, None, Compiling::Here)
     }
 
-    /// An engine that has components compiled by a child process with limits: what hosts use.
+    /// An engine that has components compiled elsewhere: what hosts use.
     ///
     /// # Errors
     /// As [`Runtime::new`].
-    pub fn apart(profile: Profile, apart: Apart) -> Result<Self, HostError> {
+    pub fn with_code_from(profile: Profile, maker: Arc<dyn CodeMaker>) -> Result<Self, HostError> {
         let functions = Arc::<Functions>::default();
-        let compiler = Compiling::Apart {
-            apart,
+        let compiler = Compiling::Elsewhere {
+            maker,
             functions: Arc::clone(&functions),
             turn: Mutex::new(()),
         };
@@ -103,17 +100,6 @@ impl Runtime {
         })
     }
 
-    /// Reads a component from a file, and no more of it than can be accepted and one byte.
-    ///
-    /// # Errors
-    /// Those of reading.
-    pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let max = self.profile.component_bytes_max as u64;
-        let mut bytes = Vec::new();
-        File::open(path)?.take(max + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
     /// Checks and compiles a component.
     ///
     /// # Errors
@@ -128,13 +114,13 @@ impl Runtime {
         let invalid = |error: wasmtime::Error| InstallError::Invalid(format!("{error:#}"));
         let component = match &*self.compiler {
             Compiling::Here => Component::from_binary(&self.engine, bytes).map_err(invalid)?,
-            Compiling::Apart {
-                apart,
+            Compiling::Elsewhere {
+                maker,
                 functions,
                 turn,
             } => {
                 let _turn = turn.lock();
-                let code = apart.functions(bytes, self.code_key(hash))?;
+                let code = maker.make(bytes, &self.code_key(hash))?;
                 functions
                     .during(code, || Component::from_binary(&self.engine, bytes))
                     .map_err(invalid)?

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use cordon_compile::read_component;
 use cordon_execute::{Settings, fingerprint};
 use serde_json::{Value, json};
 
@@ -19,8 +20,7 @@ pub(super) fn inspect(
     output: &Output,
 ) -> Result<()> {
     let runtime = compiler::runtime(None)?;
-    let bytes = runtime
-        .read(file)
+    let bytes = read_component(file, runtime.profile())
         .with_context(|| format!("cannot read {}", file.display()))?;
     let compiled = runtime
         .compile(&bytes)

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use cordon_cases::{Comparison, Ran, Report, Suite, Town, Verdict};
+use cordon_compile::read_component;
 use cordon_execute::Runtime;
 use serde_json::{Value, json};
 
@@ -55,8 +56,7 @@ pub(super) fn read_cases(
     with: &[String],
 ) -> Result<(Suite, Town)> {
     let read = |path: &Path| {
-        runtime
-            .read(path)
+        read_component(path, runtime.profile())
             .with_context(|| format!("cannot read {}", path.display()))
     };
     let suite = Suite::read(cases)?;

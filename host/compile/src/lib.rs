@@ -1,32 +1,20 @@
-//! Compiling a component is the most that a hostile one can make a host do before it runs: some hundred
-//! kilobytes can take minutes and gigabytes. So it happens in a child process with little time and
-//! memory, and what comes of it is kept in a file.
+//! Compiles components in a process of its own, and keeps their code.
 //!
-//! The child is this same program ([`child`]). It hands over code by functions, as Cranelift's own
-//! incremental cache keeps it, and this process puts the functions together: the safe way that wasmtime
-//! offers to take compiled code from elsewhere. Nothing is taken from a file that does not have the
-//! digest that was written with it, and the key that this engine asks for.
+//! Compiling is the most that a hostile component can make a host do before it runs: some kilobytes can
+//! take minutes and gigabytes. So it happens in a child with little time and memory, this same program
+//! ([`child`]), and what comes of it is kept in a file. Nothing is taken from a file that does not have
+//! the digest that was written with it, and the key that the engine asks for.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::hash::{Hash as _, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use cordon_execute::{Code, CodeKey, CodeMaker, InstallError, Profile, compile_code};
 use rustix::process::{Resource, Rlimit};
-use sha2::{Digest, Sha256};
-use wasmtime::{CacheStore, Engine};
-
-use crate::error::InstallError;
-use crate::profile::Profile;
-use crate::runtime::Runtime;
 
 /// CPU time of a compilation, seconds; a contract of this repository takes a tenth of one.
 const CPU_SECONDS_MAX: u64 = 5;
@@ -38,7 +26,17 @@ const TIME_MAX: Duration = Duration::from_secs(9);
 const CODE_BYTES_MAX: u64 = 256 << 20;
 /// How much less the scheduler cares for a compilation than for the host that waits for it.
 const NICE: i32 = 10;
-const DIGEST_BYTES: usize = 32;
+
+/// Reads a component from a file, and no more of it than can be accepted and one byte.
+///
+/// # Errors
+/// Those of reading.
+pub fn read_component(path: &Path, profile: &Profile) -> io::Result<Vec<u8>> {
+    let max = profile.component_bytes_max as u64;
+    let mut bytes = Vec::new();
+    File::open(path)?.take(max + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
 
 /// Where components are compiled, and their code is kept.
 #[derive(Debug, Clone)]
@@ -52,105 +50,30 @@ pub struct Apart {
     pub kept: Option<PathBuf>,
 }
 
-/// Compiled functions on their way into the engine, or out of it.
-#[derive(Debug, Default)]
-pub(crate) struct Functions(Mutex<BTreeMap<Vec<u8>, Vec<u8>>>);
-
-impl CacheStore for Functions {
-    fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
-        self.0.lock().get(key).cloned().map(Cow::Owned)
+impl CodeMaker for Apart {
+    /// From the folder, or else from a child.
+    fn make(&self, component: &[u8], key: &CodeKey) -> Result<Code, InstallError> {
+        let path = self.kept.as_ref().map(|kept| kept.join(key.to_string()));
+        let kept = path.as_deref().and_then(|path| {
+            let bytes = read_all(File::open(path).ok(), CODE_BYTES_MAX);
+            Code::read(&bytes, key)
+        });
+        if let Some(code) = kept {
+            return Ok(code);
+        }
+        let bytes = self.compile(component)?;
+        let code = Code::read(&bytes, key).ok_or_else(|| InstallError::Compiler {
+            what: "answered something else than this host's code: is it another version?".into(),
+        })?;
+        if let Some(path) = path {
+            // Code that is not kept is compiled again next time.
+            let _ = keep(&path, &bytes);
+        }
+        Ok(code)
     }
-
-    fn insert(&self, key: &[u8], value: Vec<u8>) -> bool {
-        self.0.lock().insert(key.to_vec(), value);
-        true
-    }
-}
-
-/// What compiled code belongs to: a component, an engine with its settings, a processor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct CodeKey([u8; DIGEST_BYTES]);
-
-impl CodeKey {
-    pub(crate) fn new(engine: &Engine, component: [u8; 32]) -> Self {
-        let mut hasher = Sha256Hasher(Sha256::new());
-        hasher.write(b"cordon compiled code 1");
-        hasher.write(&component);
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        Self(hasher.0.finalize().into())
-    }
-}
-
-struct Sha256Hasher(Sha256);
-
-impl Hasher for Sha256Hasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// Not asked for: the digest is taken instead.
-    fn finish(&self) -> u64 {
-        0
-    }
-}
-
-impl Functions {
-    /// Lets `functions` be what the engine finds while `compile` runs.
-    pub(crate) fn during<T>(
-        &self,
-        functions: BTreeMap<Vec<u8>, Vec<u8>>,
-        compile: impl FnOnce() -> T,
-    ) -> T {
-        *self.0.lock() = functions;
-        let result = compile();
-        self.0.lock().clear();
-        result
-    }
-
-    fn encode(&self, key: CodeKey) -> io::Result<Vec<u8>> {
-        let mut bytes = key.0.to_vec();
-        bytes = postcard::to_extend(&*self.0.lock(), bytes).map_err(io::Error::other)?;
-        let digest = Sha256::digest(&bytes);
-        bytes.extend_from_slice(&digest);
-        Ok(bytes)
-    }
-}
-
-/// The functions in what [`Functions::encode`] made; `None` when it is not whole, or of something else.
-fn decode(bytes: &[u8], key: CodeKey) -> Option<BTreeMap<Vec<u8>, Vec<u8>>> {
-    let (content, digest) = bytes.split_last_chunk::<DIGEST_BYTES>()?;
-    let whole = Sha256::digest(content).as_slice() == digest;
-    let content = content.strip_prefix(&key.0).filter(|_| whole)?;
-    postcard::from_bytes(content).ok()
 }
 
 impl Apart {
-    /// The compiled functions of a component that was checked already: from the folder, or else from a
-    /// child.
-    pub(crate) fn functions(
-        &self,
-        component: &[u8],
-        key: CodeKey,
-    ) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, InstallError> {
-        if let Some(functions) = self.path(key).and_then(|path| read(&path, key)) {
-            return Ok(functions);
-        }
-        let code = self.compile(component)?;
-        let functions = decode(&code, key).ok_or_else(|| InstallError::Compiler {
-            what: "answered something else than this host's code: is it another version?".into(),
-        })?;
-        if let Some(path) = self.path(key) {
-            // Code that is not kept is compiled again next time.
-            let _ = keep(&path, &code);
-        }
-        Ok(functions)
-    }
-
-    fn path(&self, key: CodeKey) -> Option<PathBuf> {
-        let kept = self.kept.as_ref()?;
-        Some(kept.join(hex::encode(key.0)))
-    }
-
     fn compile(&self, component: &[u8]) -> Result<Vec<u8>, InstallError> {
         let failed = |error: io::Error| InstallError::Compiler {
             what: format!("cannot be run: {error}"),
@@ -213,11 +136,6 @@ fn read_all(from: Option<impl Read>, max: u64) -> Vec<u8> {
     bytes
 }
 
-/// Code that was kept; `None` when there is none that is whole.
-fn read(path: &Path, key: CodeKey) -> Option<BTreeMap<Vec<u8>, Vec<u8>>> {
-    decode(&read_all(File::open(path).ok(), CODE_BYTES_MAX), key)
-}
-
 /// Puts code in its place at once, whole, whoever else does the same.
 fn keep(path: &Path, code: &[u8]) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
@@ -255,20 +173,70 @@ pub fn child(
     limit(Resource::Cpu, CPU_SECONDS_MAX)?;
     limit(Resource::Data, MEMORY_BYTES_MAX)?;
 
-    let functions = Arc::<Functions>::default();
     let max = profile.component_bytes_max as u64;
-    let runtime = Runtime::collecting(profile, functions.clone()).map_err(|e| e.to_string())?;
     let mut component = Vec::new();
     let said = |error: io::Error| error.to_string();
     input
         .take(max + 1)
         .read_to_end(&mut component)
         .map_err(said)?;
-    let compiled = runtime.compile(&component).map_err(|e| e.to_string())?;
-    let code = functions.encode(runtime.code_key(compiled.hash()));
-    output.write_all(&code.map_err(said)?).map_err(said)?;
+    let code = compile_code(profile, &component).map_err(|error| error.to_string())?;
+    output.write_all(&code).map_err(said)?;
     output.flush().map_err(said)
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use std::sync::Arc;
+
+    use cordon_execute::Runtime;
+
+    use super::*;
+
+    fn component() -> Vec<u8> {
+        wat::parse_str(
+            r#"(component
+                (core module $m (func (export "run")))
+                (core instance $i (instantiate $m))
+                (func (export "run") (canon lift (core func $i "run"))))"#,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_program_that_is_no_compiler_is_said_to_be_none() {
+        let apart = |program: &str, arguments: &[&str]| Apart {
+            program: PathBuf::from(program),
+            arguments: arguments.iter().map(|a| (*a).to_owned()).collect(),
+            kept: None,
+        };
+        for (program, arguments, expected) in [
+            (
+                "/nonexistent/cordon",
+                &[][..],
+                "the compiler cannot be run: ",
+            ),
+            ("/bin/cat", &[], "the compiler answered something else"),
+            (
+                "/bin/sh",
+                &["-c", "echo no, thanks >&2; exit 1"],
+                "no, thanks",
+            ),
+            (
+                "/bin/sh",
+                &["-c", "kill -XCPU $$"],
+                "takes more than 5 s of CPU time",
+            ),
+            (
+                "/bin/sh",
+                &["-c", "kill -ABRT $$"],
+                "takes more than 512 MiB of memory",
+            ),
+        ] {
+            let apart = Arc::new(apart(program, arguments));
+            let runtime = Runtime::with_code_from(Profile::default(), apart).unwrap();
+            let error = runtime.compile(&component()).map(drop).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+}

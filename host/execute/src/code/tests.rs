@@ -13,13 +13,11 @@ fn component() -> Vec<u8> {
     .unwrap()
 }
 
-/// What a child writes; without its limits, which would be this process's.
 fn code(profile: &Profile) -> (Vec<u8>, CodeKey) {
-    let functions = Arc::<Functions>::default();
-    let runtime = Runtime::collecting(profile.clone(), functions.clone()).unwrap();
-    let compiled = runtime.compile(&component()).unwrap();
-    let key = runtime.code_key(compiled.hash());
-    (functions.encode(key).unwrap(), key)
+    let bytes = compile_code(profile.clone(), &component()).unwrap();
+    let runtime = Runtime::new(profile.clone()).unwrap();
+    let key = runtime.code_key(Sha256::digest(component()).into());
+    (bytes, key)
 }
 
 /// Hands out functions and counts those that it does not have.
@@ -45,7 +43,7 @@ fn a_childs_code_leaves_nothing_to_compile() {
     let profile = Profile::default();
     let (code, key) = code(&profile);
     for (functions, expected) in [
-        (decode(&code, key).unwrap(), false),
+        (Code::read(&code, &key).unwrap().0, false),
         (BTreeMap::new(), true),
     ] {
         let store = Arc::new(Counting(
@@ -84,7 +82,7 @@ fn code_is_the_same_each_time_and_belongs_to_its_engine_and_settings() {
     ] {
         let (_, other_key) = code(&other);
         assert_ne!(other_key, key, "{other:?}");
-        assert!(decode(&first, other_key).is_none());
+        assert!(Code::read(&first, &other_key).is_none());
     }
     let runtime = Runtime::new(profile).unwrap();
     assert_ne!(runtime.code_key([0; 32]), runtime.code_key([1; 32]));
@@ -93,55 +91,19 @@ fn code_is_the_same_each_time_and_belongs_to_its_engine_and_settings() {
 #[test]
 fn code_that_is_not_whole_is_not_taken() {
     let (code, key) = code(&Profile::default());
-    assert!(decode(&code, key).is_some());
+    assert!(Code::read(&code, &key).is_some());
     for at in 0..code.len() {
         let mut flipped = code.clone();
         flipped[at] ^= 1 << (at % 8);
-        assert!(decode(&flipped, key).is_none(), "byte {at}");
+        assert!(Code::read(&flipped, &key).is_none(), "byte {at}");
     }
     for len in 0..code.len() {
-        assert!(decode(&code[..len], key).is_none(), "{len} bytes");
+        assert!(Code::read(&code[..len], &key).is_none(), "{len} bytes");
     }
     // With a digest that fits, but of something else.
     let mut other = key.0.to_vec();
     other.extend_from_slice(b"\xff\xff\xff\xff\x0f nonsense");
     let digest = Sha256::digest(&other);
     other.extend_from_slice(&digest);
-    assert!(decode(&other, key).is_none());
-}
-
-#[test]
-fn a_program_that_is_no_compiler_is_said_to_be_none() {
-    let apart = |program: &str, arguments: &[&str]| Apart {
-        program: PathBuf::from(program),
-        arguments: arguments.iter().map(|a| (*a).to_owned()).collect(),
-        kept: None,
-    };
-    for (program, arguments, expected) in [
-        (
-            "/nonexistent/cordon",
-            &[][..],
-            "the compiler cannot be run: ",
-        ),
-        ("/bin/cat", &[], "the compiler answered something else"),
-        (
-            "/bin/sh",
-            &["-c", "echo no, thanks >&2; exit 1"],
-            "no, thanks",
-        ),
-        (
-            "/bin/sh",
-            &["-c", "kill -XCPU $$"],
-            "takes more than 5 s of CPU time",
-        ),
-        (
-            "/bin/sh",
-            &["-c", "kill -ABRT $$"],
-            "takes more than 512 MiB of memory",
-        ),
-    ] {
-        let runtime = Runtime::apart(Profile::default(), apart(program, arguments)).unwrap();
-        let error = runtime.compile(&component()).map(drop).unwrap_err();
-        assert!(error.to_string().contains(expected), "{error}");
-    }
+    assert!(Code::read(&other, &key).is_none());
 }
