@@ -112,9 +112,9 @@ endif
 
 test-determinism: contracts build ## same inputs, same bytes (CORDON_DETERMINISM_CASES=500 for more cases)
 ifdef NEXTEST
-	$(NEXTEST_RUN) -E 'binary(determinism)' --success-output final
+	$(NEXTEST_RUN) -E 'binary(determinism) + binary(golden) + binary(replay)' --success-output final
 else
-	cargo test $(LOCKED) --workspace --test determinism -- --nocapture
+	cargo test $(LOCKED) --workspace --test determinism --test golden --test replay -- --nocapture
 endif
 
 test-e2e: contracts hostile build ## the whole system: target/release/cordon from outside
@@ -136,10 +136,10 @@ endif
 
 test-hostile: contracts hostile build ## what contracts try to harm; CORDON_HOSTILE_ROUNDS=n goes through their calls n times
 ifdef NEXTEST
-	$(NEXTEST_RUN) -E 'package(cordon-execute) or (package(cordon-tests) and binary(hostile))'
+	$(NEXTEST_RUN) -E 'package(cordon-execute) + package(cordon-compile) + binary(hostile) + binary(uploads) + binary(bent)'
 else
-	cargo test $(LOCKED) -p cordon-execute
-	cargo test $(LOCKED) -p cordon-tests --test hostile
+	cargo test $(LOCKED) -p cordon-execute -p cordon-compile
+	cargo test $(LOCKED) -p cordon-tests --test hostile --test uploads --test bent
 endif
 
 # === running ===

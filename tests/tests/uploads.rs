@@ -7,9 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
+use cordon_channel::{ChannelConfig, genesis_block};
+use cordon_client::{Call, Client};
 use cordon_compile::Apart;
 use cordon_execute::{Profile, Runtime};
-use cordon_tests::{CLINIC, HOSPITAL, Network, Random, binary, cordon, create_emr};
+use cordon_tests::{
+    CARDS, CLINIC, HOSPITAL, Network, NetworkFile, Random, binary, cordon, create_emr,
+};
 
 // === components that compilers do not like ===
 
@@ -79,6 +84,70 @@ fn parameters(count: usize) -> Vec<u8> {
     component(&format!("(func (param {}))", "i64 ".repeat(count)))
 }
 
+fn leb(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = (number & 0x7f) as u8;
+        number >>= 7;
+        if number == 0 {
+            bytes.push(low);
+            return bytes;
+        }
+        bytes.push(low | 0x80);
+    }
+}
+
+fn section(id: u8, content: &[u8]) -> Vec<u8> {
+    [&[id][..], &leb(content.len()), content].concat()
+}
+
+const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+
+/// Component types in one another, three bytes for each.
+fn nested_types(levels: usize) -> Vec<u8> {
+    let types = [
+        b"\x01".to_vec(),
+        b"\x42\x01\x01".repeat(levels),
+        b"\x42\0".to_vec(),
+    ]
+    .concat();
+    [COMPONENT.to_vec(), section(7, &types)].concat()
+}
+
+/// A component inside is instantiated so often, each time with an instance of so many functions, whose
+/// type is to be compared one by one.
+fn compared_types(functions: usize, times: usize) -> Vec<u8> {
+    let mut instance = [
+        b"\x42".to_vec(),
+        leb(functions + 1),
+        b"\x01\x40\0\x01\0".to_vec(),
+    ]
+    .concat();
+    for n in 0..functions {
+        let name = format!("f{n:x}");
+        instance.extend(
+            [
+                b"\x04\0",
+                leb(name.len()).as_slice(),
+                name.as_bytes(),
+                b"\x01\0",
+            ]
+            .concat(),
+        );
+    }
+    let types = section(7, &[b"\x01", instance.as_slice()].concat());
+    let inner = [COMPONENT, &types, &section(10, b"\x01\0\x01x\x05\0")].concat();
+    let instances = [leb(times), b"\0\0\x01\x01x\x05\0".repeat(times)].concat();
+    [
+        COMPONENT,
+        &types,
+        &section(10, b"\x01\0\x01i\x05\0"),
+        &section(4, &inner),
+        &section(5, &instances),
+    ]
+    .concat()
+}
+
 /// A function whose body says that it has six gigabytes, in a file that has not.
 fn six_gigabytes() -> Vec<u8> {
     let module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\xff\xff\xff\xff\x0f\x01";
@@ -108,6 +177,8 @@ async fn compile_bombs_are_refused_or_cut_off_while_hosts_endorse() {
         ("locals", locals_in_loops(1_900, 900), CUT_OFF),
         ("chains", long_chains(40_000, 30), CUT_OFF),
         ("alive", values_alive(14_000, 25), CUT_OFF),
+        ("nested", nested_types(100_000), CUT_OFF),
+        ("compared", compared_types(40_000, 990), CUT_OFF),
         (
             "more-locals",
             locals_in_loops(2_100, 2),
@@ -141,7 +212,7 @@ async fn compile_bombs_are_refused_or_cut_off_while_hosts_endorse() {
         (
             "large",
             vec![0; 64 << 20],
-            "4194305 bytes; at most 4194304 are allowed",
+            "it has 67108864 bytes; a component has at most 4194304",
         ),
     ];
     let stop = AtomicBool::new(false);
@@ -176,6 +247,50 @@ async fn compile_bombs_are_refused_or_cut_off_while_hosts_endorse() {
     );
     network.settled().await;
     network.stop_all();
+}
+
+/// Block 0 of a channel cannot be made with a bomb in it by `cordon init`; an adversary makes it by hand.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_serves_its_other_channels_when_one_has_a_bomb() {
+    let mut network = Network::provision_from(NetworkFile::Town, "warn");
+    let bombs = [
+        ("nested", nested_types(100_000)),
+        ("locals", locals_in_loops(1_900, 900)),
+    ];
+    for (name, bomb) in bombs {
+        let host = network.config(HOSPITAL);
+        let sha256 = hex::encode(cordon_wire::sha256([bomb.as_slice()]));
+        let component = format!("components/{sha256}.wasm");
+        fs::write(host.with_file_name(component), bomb).unwrap();
+        let path = host.with_file_name("channels").join("providers.block");
+        let block = Bytes::from(fs::read(&path).unwrap());
+        let mut config = ChannelConfig::from_genesis(&block).unwrap();
+        config.contracts[0].sha256 = sha256;
+        fs::write(&path, genesis_block(&config)).unwrap();
+        // The ledger of the channel as it was is another one.
+        let _ = fs::remove_dir_all(network.data(HOSPITAL, "channels/providers"));
+
+        network.start_host(HOSPITAL);
+        let refused = create_emr(&network.client("hospital/hc1"), "pa1").await;
+        let text = refused.map(drop).unwrap_err().to_string();
+        assert!(
+            text.contains("this host does not execute contracts of channel providers: contract ")
+                && text.contains(CUT_OFF),
+            "{name}: {text}"
+        );
+        let cards = Client::new(
+            CARDS,
+            network.signer("hospital/hc1"),
+            network.connection(HOSPITAL),
+        );
+        let metadata = Call::new("cards", "org.hyperledger.fabric:GetMetadata", &[]);
+        assert!(cards.evaluate(&metadata).await.is_ok(), "{name}");
+        assert!(
+            network.host(HOSPITAL).resident_peak_bytes() < 300 << 20,
+            "{name}"
+        );
+        network.stop_all();
+    }
 }
 
 // === compiled code that is kept ===

@@ -81,9 +81,9 @@ impl Components for ComponentStore {
         }
         self.runtime
             .compile(&bytes)
-            .map_err(|source| ChannelError::Component {
+            .map_err(|reason| ChannelError::Component {
                 contract: contract.clone(),
-                source,
+                reason,
             })
     }
 }
@@ -162,11 +162,22 @@ impl Channel {
                 config.channel
             )
         });
+        let profile = executes.as_ref().unwrap_or(components.runtime.profile());
+        let (contracts, executes) = match install(&config, components, profile) {
+            Ok(contracts) => (contracts, executes),
+            // What others compile and this host cannot stops neither its other channels nor this ledger.
+            Err(error @ ChannelError::Component { .. }) => {
+                let text = format!(
+                    "this host does not execute contracts of channel {}: {error}",
+                    config.channel
+                );
+                (BTreeMap::new(), executes.and(Err(text)))
+            }
+            Err(error) => return Err(error),
+        };
         if let Err(text) = &executes {
             tracing::error!("{text}");
         }
-        let profile = executes.as_ref().unwrap_or(components.runtime.profile());
-        let contracts = install(&config, components, profile)?;
         let id = config.id()?;
         let (sequence, config) = last_config(&ledger, config)?;
         let current = RwLock::new(Current::new(&id, sequence, config, &contracts));

@@ -56,12 +56,12 @@ pub enum ChannelError {
         sha256: String,
     },
     /// A contract's code is not acceptable.
-    #[error("contract {contract}: {source}")]
+    #[error("contract {contract}: {reason}")]
     Component {
         /// The contract.
         contract: ContractId,
-        /// Why.
-        source: InstallError,
+        /// Why. Said in this error's own text, so not its source: else it would be shown twice.
+        reason: InstallError,
     },
     /// The contracts of the channel do not fit each other.
     #[error(transparent)]

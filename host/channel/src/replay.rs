@@ -227,7 +227,7 @@ impl Replay {
         code: ValidationCode,
         transaction: &Transaction,
     ) -> Result<Replayed, ReplayError> {
-        let floor = newest_read(&transaction.rw_set).map_or(1, |block| block + 1);
+        let floor = newest_read(&transaction.rw_set).map_or(1, |block| block.saturating_add(1));
         let done = |height, tries, outcome| Replayed {
             at,
             tx_id: transaction.tx_id,

@@ -11,7 +11,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cordon_execute::{Code, CodeKey, CodeMaker, InstallError, Profile, compile_code};
 use rustix::process::{Resource, Rlimit};
@@ -23,16 +23,35 @@ const MEMORY_BYTES_MAX: u64 = 512 << 20;
 /// How long a compilation may take by the clock, on a busy machine too.
 const TIME_MAX: Duration = Duration::from_secs(9);
 /// Compiled code of one component, bytes; that of a contract of this repository has half a megabyte.
-const CODE_BYTES_MAX: u64 = 256 << 20;
+const CODE_BYTES_MAX: u64 = 32 << 20;
+/// Stack of the thread that reads a component, bytes: less than any thread has that reads it again, so
+/// that what nests too deeply ends the child and not the host.
+const STACK_BYTES: usize = 1 << 20;
+/// What a child says of itself, bytes.
+const COMPLAINT_BYTES_MAX: u64 = 4 << 10;
+/// Exit code of a child that refuses the component.
+pub const EXIT_REFUSED: u8 = 1;
+/// Exit code of a child that could not do its work.
+pub const EXIT_FAILED: u8 = 2;
 /// How much less the scheduler cares for a compilation than for the host that waits for it.
 const NICE: i32 = 10;
 
-/// Reads a component from a file, and no more of it than can be accepted and one byte.
+/// Reads a component from a file that is not larger than a component can be.
 ///
 /// # Errors
-/// Those of reading.
+/// Those of reading; what is no file, or too large.
 pub fn read_component(path: &Path, profile: &Profile) -> io::Result<Vec<u8>> {
     let max = profile.component_bytes_max as u64;
+    let metadata = fs::metadata(path)?;
+    // A pipe or a device would keep its reader waiting.
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let len = metadata.len();
+    if len > max {
+        let text = format!("it has {len} bytes; a component has at most {max}");
+        return Err(io::Error::other(text));
+    }
     let mut bytes = Vec::new();
     File::open(path)?.take(max + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -55,7 +74,9 @@ impl CodeMaker for Apart {
     fn make(&self, component: &[u8], key: &CodeKey) -> Result<Code, InstallError> {
         let path = self.kept.as_ref().map(|kept| kept.join(key.to_string()));
         let kept = path.as_deref().and_then(|path| {
-            let bytes = read_all(File::open(path).ok(), CODE_BYTES_MAX);
+            // Not a pipe, whose reader would wait.
+            let file = fs::metadata(path).ok().filter(fs::Metadata::is_file);
+            let bytes = read_all(file.and_then(|_| File::open(path).ok()), CODE_BYTES_MAX);
             Code::read(&bytes, key)
         });
         if let Some(code) = kept {
@@ -86,40 +107,60 @@ impl Apart {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(failed)?;
-        let (done, finished) = mpsc::channel();
+        let deadline = Instant::now() + TIME_MAX;
         let (input, output) = (child.stdin.take(), child.stdout.take());
-        let complaint = child.stderr.take();
-        let (code, complaint) = std::thread::scope(|scope| {
+        let errors = child.stderr.take();
+        let said = std::thread::scope(|scope| {
             scope.spawn(move || {
                 // A child that ends early says why itself.
                 let _ = input.map(|mut input| input.write_all(component));
             });
-            let complaint = scope.spawn(move || read_all(complaint, 4 << 10));
-            scope.spawn(move || done.send(read_all(output, CODE_BYTES_MAX)));
-            let code = finished.recv_timeout(TIME_MAX);
-            if code.is_err() {
+            let (code_read, code) = mpsc::channel();
+            let (complaint_read, complaint) = mpsc::channel();
+            scope.spawn(move || code_read.send(read_all(output, CODE_BYTES_MAX + 1)));
+            scope.spawn(move || complaint_read.send(read_all(errors, COMPLAINT_BYTES_MAX)));
+            let left = || deadline.saturating_duration_since(Instant::now());
+            let said = code.recv_timeout(left()).and_then(|code| {
+                let complaint = complaint.recv_timeout(left())?;
+                Ok((code, complaint))
+            });
+            if said.is_err() {
                 // Closes its ends of all three, so that every thread ends.
                 let _ = child.kill();
             }
-            (code, complaint.join().unwrap_or_default())
+            said
         });
         let status = child.wait().map_err(failed)?;
-        match code {
-            Ok(code) if status.success() => Ok(code),
-            Ok(_) => Err(why(status, &complaint)),
-            Err(_) => Err(too_much(&format!("{} s", TIME_MAX.as_secs()))),
+        match said {
+            Ok((code, _)) if status.success() => Ok(code),
+            Ok((_, complaint)) => Err(why(status, &complaint)),
+            Err(_) => Err(too_much(&format!(
+                "{} s on this machine, which may be busy: try again",
+                TIME_MAX.as_secs()
+            ))),
         }
     }
 }
 
 /// Why a child has ended that did not compile.
 fn why(status: ExitStatus, complaint: &[u8]) -> InstallError {
+    const REFUSED: i32 = EXIT_REFUSED as i32;
     const SIGXCPU: i32 = rustix::process::Signal::XCPU.as_raw();
+    const SIGABRT: i32 = rustix::process::Signal::ABORT.as_raw();
+    let complaint = String::from_utf8_lossy(complaint);
+    let complaint = complaint.trim();
     match (status.code(), status.signal()) {
-        (Some(1), _) => InstallError::Refused(String::from_utf8_lossy(complaint).trim().to_owned()),
+        (Some(REFUSED), _) => InstallError::Refused(complaint.to_owned()),
         (_, Some(SIGXCPU)) => too_much(&format!("{CPU_SECONDS_MAX} s of CPU time")),
-        // An allocation or a thread that cannot be had ends the process; so does a fault of the compiler.
-        _ => too_much(&format!("{} MiB of memory", MEMORY_BYTES_MAX >> 20)),
+        // How Rust ends where memory or stack do.
+        (_, Some(SIGABRT)) => too_much(&format!(
+            "{} MiB of memory or {} MiB of stack",
+            MEMORY_BYTES_MAX >> 20,
+            STACK_BYTES >> 20
+        )),
+        _ => InstallError::Compiler {
+            what: format!("ended with {status}, saying: {complaint}"),
+        },
     }
 }
 
@@ -148,24 +189,28 @@ fn keep(path: &Path, code: &[u8]) -> io::Result<()> {
 }
 
 /// What the child does: compiles the component on `input` and writes its code to `output`, within this
-/// module's limits, which hold for the process from here on. The error is for the parent, which shows it
-/// as the reason of a refusal.
+/// module's limits, which hold for the process from here on.
 ///
 /// # Errors
-/// A sentence: the component is refused, or the process cannot be limited.
+/// The exit code, and a sentence for the parent: why the component is refused ([`EXIT_REFUSED`]), or what
+/// keeps this process from its work ([`EXIT_FAILED`]).
 pub fn child(
     profile: Profile,
     input: &mut impl Read,
     output: &mut impl Write,
-) -> Result<(), String> {
+) -> Result<(), (u8, String)> {
+    let failed = |text: String| (EXIT_FAILED, text);
     let limit = |resource, most: u64| {
+        // Whoever started the host may have set lower ones.
+        let least = |limit: Option<u64>, most| limit.map_or(most, |limit| limit.min(most));
+        let allowed = rustix::process::getrlimit(resource).maximum;
         let limit = Rlimit {
-            current: Some(most),
+            current: Some(least(allowed, most)),
             // At the hard limit there would be no signal that says which one it was.
-            maximum: Some(most + 1),
+            maximum: Some(least(allowed, most + 1)),
         };
         rustix::process::setrlimit(resource, limit)
-            .map_err(|error| format!("this process cannot be limited: {error}"))
+            .map_err(|error| failed(format!("this process cannot be limited: {error}")))
     };
     // A slower compilation is better than a slower host, but no condition.
     let _ = rustix::process::nice(NICE);
@@ -175,12 +220,29 @@ pub fn child(
 
     let max = profile.component_bytes_max as u64;
     let mut component = Vec::new();
-    let said = |error: io::Error| error.to_string();
+    let said = |error: io::Error| failed(error.to_string());
     input
         .take(max + 1)
         .read_to_end(&mut component)
         .map_err(said)?;
-    let code = compile_code(profile, &component).map_err(|error| error.to_string())?;
+    let compiling = std::thread::Builder::new()
+        .stack_size(STACK_BYTES)
+        .spawn(move || compile_code(profile, &component))
+        .map_err(said)?;
+    let compiled = compiling
+        .join()
+        .map_err(|_| failed("the compiler panicked".to_owned()))?;
+    let code = compiled.map_err(|error| match error {
+        InstallError::Compiler { what } => failed(what),
+        refused => (EXIT_REFUSED, refused.to_string()),
+    })?;
+    if code.len() as u64 > CODE_BYTES_MAX {
+        let text = format!(
+            "the component's code has {} bytes; at most {CODE_BYTES_MAX} are allowed",
+            code.len()
+        );
+        return Err((EXIT_REFUSED, text));
+    }
     output.write_all(&code).map_err(said)?;
     output.flush().map_err(said)
 }
@@ -230,7 +292,17 @@ mod tests {
             (
                 "/bin/sh",
                 &["-c", "kill -ABRT $$"],
-                "takes more than 512 MiB of memory",
+                "takes more than 512 MiB of memory or 1 MiB of stack",
+            ),
+            (
+                "/bin/sh",
+                &["-c", "echo no limits >&2; exit 2"],
+                "the compiler ended with exit status: 2, saying: no limits",
+            ),
+            (
+                "/bin/sh",
+                &["-c", "kill -KILL $$"],
+                "the compiler ended with signal: 9",
             ),
         ] {
             let apart = Arc::new(apart(program, arguments));

@@ -42,9 +42,9 @@ pub(crate) fn child() -> ExitCode {
         &mut output,
     ) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
+        Err((code, reason)) => {
             eprintln!("{reason}");
-            ExitCode::FAILURE
+            ExitCode::from(code)
         }
     }
 }

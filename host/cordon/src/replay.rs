@@ -151,7 +151,7 @@ async fn replay(args: &ReplayArgs, caller: Option<&CallerArgs>) -> Result<Report
     let end = args.to.map_or(height, |to| to + 1);
     let progress = progress_bar(end);
     let mut replay = Replay::new(past, others);
-    let mut report = Report::new(&args.channel, args.tx.is_some());
+    let mut report = Report::new(&args.channel, blocks.unfinished_bytes(), args.tx.is_some());
     for number in 1..end {
         let bytes = blocks.get(number).await?;
         let (from, tx) = (args.from, args.tx);

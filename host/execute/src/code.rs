@@ -20,7 +20,7 @@ const DIGEST_BYTES: usize = 32;
 
 /// Makes the code of components, elsewhere than in this process.
 pub trait CodeMaker: Send + Sync {
-    /// The code of a component that has passed every check.
+    /// The code of a component, which is to be checked as [`compile_code`] does.
     ///
     /// # Errors
     /// [`InstallError`]: why there is none.

@@ -37,7 +37,7 @@ pub struct Function {
 }
 
 /// The engine counts the bytes of a flag's name; on the host it is a text of its own in a list, 60
-/// bytes and more. Of other values it counts half and better.
+/// bytes and more. Of other values the host uses up to two and a half times what it counts.
 const FLAGS_COST: usize = 16;
 
 /// The types of a function, by which caller and callee fit.
@@ -83,6 +83,7 @@ pub struct Contract {
 impl Compiled {
     pub(crate) fn new(
         engine: &Engine,
+        profile: &Profile,
         component: Component,
         bytes: &[u8],
         hash: [u8; 32],
@@ -157,9 +158,18 @@ impl Compiled {
         }
         // Deterministic order for listings, whatever order the component's sections have.
         functions.sort_by(|a, b| a.wit_name.cmp(&b.wit_name));
+        let metadata = metadata(&functions, bytes);
+        let (found, max) = (metadata.len(), profile.result_bytes_max);
+        if found > max {
+            return Err(InstallError::TooMuch {
+                what: "bytes of metadata",
+                found,
+                max,
+            });
+        }
         Ok(Self {
             hash,
-            metadata: metadata(&functions, bytes),
+            metadata,
             names: names(&functions),
             component,
             functions,
@@ -261,19 +271,23 @@ impl Contract {
             )),
             None => {
                 let shown: String = name.chars().take(64).collect();
-                let known: Vec<&str> = self
-                    .functions()
-                    .iter()
-                    .map(|function| function.name.as_str())
-                    .collect();
-                Err(format!(
-                    "there is no function {shown}; there are {}",
-                    known.join(", ")
-                ))
+                let mut known = String::new();
+                for function in self.functions() {
+                    let separator = if known.is_empty() { "" } else { ", " };
+                    if known.len() + function.name.len() > KNOWN_BYTES_MAX {
+                        known = format!("{known}{separator}…");
+                        break;
+                    }
+                    known = format!("{known}{separator}{}", function.name);
+                }
+                Err(format!("there is no function {shown}; there are {known}"))
             }
         }
     }
 }
+
+/// How much of a contract's functions is listed to whoever asks for one that it does not have.
+const KNOWN_BYTES_MAX: usize = 2_000;
 
 /// `cordon:emr/health-center@1.0.0` → `health-center`.
 fn short_name(interface: &str) -> &str {

@@ -15,7 +15,7 @@ use crate::profile::Profile;
 /// # Errors
 /// [`InstallError`] for the first thing that is not as `profile` allows.
 pub(crate) fn check(bytes: &[u8], profile: &Profile) -> Result<(), InstallError> {
-    within("bytes", bytes.len(), profile.component_bytes_max)?;
+    check_size(bytes, profile)?;
     let mut shape = Shape::new(profile);
     let mut validator = Validator::new_with_features(features(profile)?);
     let mut allocations = FuncValidatorAllocations::default();
@@ -41,6 +41,11 @@ pub(crate) fn check(bytes: &[u8], profile: &Profile) -> Result<(), InstallError>
         }
     }
     Ok(())
+}
+
+/// The first check, which costs nothing.
+pub(crate) fn check_size(bytes: &[u8], profile: &Profile) -> Result<(), InstallError> {
+    within("bytes", bytes.len(), profile.component_bytes_max)
 }
 
 /// What hosts offer to every contract.

@@ -179,9 +179,9 @@ impl Default for Profile {
     }
 }
 
-/// Settings that belong to the engine of a process, and to its pool and threads: a channel cannot have
-/// its own.
-const OF_THE_ENGINE: [&str; 13] = [
+/// Settings that belong to the engine of a process, to its pool and threads, to what it compiles and to
+/// what fuel means: a channel cannot have its own. Of all others it can have less than its hosts.
+const OF_THE_ENGINE: [&str; 28] = [
     "engine",
     "compiler",
     "nan_canonical",
@@ -195,6 +195,21 @@ const OF_THE_ENGINE: [&str; 13] = [
     "core_instances_max",
     "stack_bytes_max",
     "call_depth_max",
+    "component_bytes_max",
+    "parts_max",
+    "types_max",
+    "functions_max",
+    "definitions_max",
+    "segments_max",
+    "custom_bytes_max",
+    "function_bytes_max",
+    "parameters_max",
+    "locals_max",
+    "nesting_max",
+    "branch_targets_max",
+    "host_call_fuel",
+    "contract_call_fuel",
+    "host_byte_fuel",
 ];
 
 /// A setting of a channel that this host cannot keep to.
@@ -261,7 +276,11 @@ impl Profile {
             .into_iter()
             .filter(|setting| {
                 let (channel, here) = (settings.get(*setting), host.get(*setting));
-                let same_kind = |channel: &Value, here: &Value| channel.is_u64() == here.is_u64();
+                // A channel does not lift what protects its hosts, and the other channels on them.
+                let within = |channel: &Value, here: &Value| {
+                    let limits = channel.as_u64().zip(here.as_u64());
+                    limits.is_some_and(|(channel, here)| channel <= here)
+                };
                 match (channel, here) {
                     (Some(Value::String(engine)), Some(_)) if *setting == "engine" => {
                         !ENGINES.contains(&engine.as_str())
@@ -269,7 +288,7 @@ impl Profile {
                     (Some(channel), Some(here)) if OF_THE_ENGINE.contains(&setting.as_str()) => {
                         channel != here
                     }
-                    (Some(channel), Some(here)) => !same_kind(channel, here),
+                    (Some(channel), Some(here)) => !within(channel, here),
                     _ => true,
                 }
             })
@@ -349,7 +368,11 @@ mod tests {
         assert!(text(with("compiler", "winch".into())).starts_with("compiler is \"winch\" on"));
         assert!(text(with("stack_bytes_max", 1.into())).starts_with("stack_bytes_max is 1 on"));
         assert!(text(with("fuel_max", "much".into())).starts_with("fuel_max is \"much\""));
-        assert!(text(with("page_entries_max", u64::MAX.into())).contains("page_entries_max"));
+        for lifted in ["fuel_max", "page_entries_max", "write_bytes_max"] {
+            assert!(text(with(lifted, u64::MAX.into())).starts_with(lifted));
+        }
+        // What a component may be is checked before anybody knows on which channel it will be.
+        assert!(text(with("functions_max", 1.into())).starts_with("functions_max is 1 on"));
         assert_eq!(
             text(with("moon", true.into())),
             "moon is true on the channel and not known here"

@@ -110,23 +110,34 @@ impl Runtime {
         if let Some(known) = known {
             return Ok(known);
         }
-        install::check(bytes, &self.profile)?;
+        install::check_size(bytes, &self.profile)?;
         let invalid = |error: wasmtime::Error| InstallError::Invalid(format!("{error:#}"));
         let component = match &*self.compiler {
-            Compiling::Here => Component::from_binary(&self.engine, bytes).map_err(invalid)?,
+            Compiling::Here => {
+                install::check(bytes, &self.profile)?;
+                Component::from_binary(&self.engine, bytes).map_err(invalid)?
+            }
             Compiling::Elsewhere {
                 maker,
                 functions,
                 turn,
             } => {
-                let _turn = turn.lock();
+                // Whoever makes code has checked the component first: reading a hostile one can take
+                // time and stack, too.
                 let code = maker.make(bytes, &self.code_key(hash))?;
+                let _turn = turn.lock();
                 functions
                     .during(code, || Component::from_binary(&self.engine, bytes))
                     .map_err(invalid)?
             }
         };
-        let compiled = Arc::new(Compiled::new(&self.engine, component, bytes, hash)?);
+        let compiled = Arc::new(Compiled::new(
+            &self.engine,
+            &self.profile,
+            component,
+            bytes,
+            hash,
+        )?);
         let mut all = self.compiled.lock();
         all.retain(|_, known| known.strong_count() > 0);
         all.insert(hash, Arc::downgrade(&compiled));

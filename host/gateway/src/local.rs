@@ -17,9 +17,11 @@ impl Host {
         self: &Arc<Self>,
         accepted: &Arc<Accepted>,
     ) -> Result<Execution, Failure> {
-        let creator = &accepted.proposal.header.creator;
         // Held until the execution has ended, whether or not the client still waits.
-        let turn = self.executions.turn(creator).await;
+        let turn = self
+            .executions
+            .turn(accepted.checked.identity.caller())
+            .await;
         let turn = turn.ok_or(Failure::ShuttingDown)?;
         let accepted = Arc::clone(accepted);
         let ledgers = Arc::new(self.ledgers_of(&accepted));

@@ -16,6 +16,7 @@ use crate::snapshot::location;
 pub struct BlockFiles {
     reader: Reader,
     locations: Vec<Location>,
+    unfinished_bytes: u64,
 }
 
 impl BlockFiles {
@@ -32,7 +33,13 @@ impl BlockFiles {
         Ok(Self {
             reader: Reader::new(dir),
             locations: found.records,
+            unfinished_bytes: found.torn.map_or(0, |torn| torn.bytes),
         })
+    }
+
+    /// Bytes behind the last whole block: of one that is being written, or of what was cut off or damaged.
+    pub fn unfinished_bytes(&self) -> u64 {
+        self.unfinished_bytes
     }
 
     /// Number of blocks.
@@ -96,7 +103,14 @@ mod tests {
         let path = blocks.join("00000000.seg");
         let whole = fs::read(&path).unwrap();
         fs::write(&path, &whole[..whole.len() - 10]).unwrap();
-        assert_eq!(BlockFiles::open(&blocks).unwrap().height(), 2);
+        let cut = BlockFiles::open(&blocks).unwrap();
+        assert_eq!(cut.height(), 2);
+        let third = read.locations[2];
+        assert_eq!(
+            cut.unfinished_bytes(),
+            whole.len() as u64 - 10 - third.record_offset()
+        );
+        assert_eq!(read.unfinished_bytes(), 0);
         assert_eq!(fs::read(&path).unwrap().len(), whole.len() - 10);
         // A damaged one is named.
         let mut damaged = whole;

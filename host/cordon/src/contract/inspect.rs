@@ -166,6 +166,8 @@ fn shape(schema: &Value) -> String {
 
 fn paragraph(text: &mut String, indent: usize, value: &Value) {
     for line in value.as_str().unwrap_or_default().lines() {
+        // It is the component's own text, and a terminal obeys control characters.
+        let line: String = line.chars().filter(|c| !c.is_control()).collect();
         let _ = writeln!(text, "{:indent$}{line}", "");
     }
 }

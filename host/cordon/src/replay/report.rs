@@ -24,6 +24,8 @@ pub(super) struct Report {
     unreplayable: BTreeMap<String, u64>,
     /// By what they are.
     skipped: BTreeMap<String, u64>,
+    /// Bytes behind the last whole block of the files.
+    unfinished_bytes: u64,
     /// Whether equal ones are told of too.
     all: bool,
     kept: Vec<Replayed>,
@@ -31,8 +33,9 @@ pub(super) struct Report {
 
 impl Report {
     /// Of transactions that are equal it tells no more than their number, unless of `all`.
-    pub(super) fn new(channel: &str, all: bool) -> Self {
+    pub(super) fn new(channel: &str, unfinished_bytes: u64, all: bool) -> Self {
         Self {
+            unfinished_bytes,
             channel: channel.to_owned(),
             all,
             ..Self::default()
@@ -98,6 +101,7 @@ impl Report {
             skipped,
             kept,
             all,
+            unfinished_bytes,
         } = self;
         let mut text = String::new();
         // For those that cannot be replayed, people are told the reasons.
@@ -131,6 +135,11 @@ impl Report {
                 .collect();
             text += &format!("not executed  {}\n", counts.join(", "));
         }
+        if *unfinished_bytes > 0 {
+            text += &format!(
+                "unfinished    {unfinished_bytes} bytes behind the last block are no whole block: cut off, damaged, or being written now\n"
+            );
+        }
         text + &format!("last block    {block_hash}\nstate digest  {state_digest}")
     }
 
@@ -144,6 +153,7 @@ impl Report {
             "height": self.height,
             "blockHash": self.block_hash,
             "stateDigest": self.state_digest,
+            "unfinishedBytes": self.unfinished_bytes,
             "replayed": self.executed(),
             "equal": self.equal,
             "different": self.different,

@@ -186,6 +186,14 @@ fn channel_of(dir: &Path) -> Result<Option<String>> {
 
 impl Blocks {
     /// Number of blocks; at least one.
+    /// Bytes behind the last whole block; of a host there are none.
+    pub(super) fn unfinished_bytes(&self) -> u64 {
+        match self {
+            Self::Files(files) => files.unfinished_bytes(),
+            Self::Host { .. } => 0,
+        }
+    }
+
     pub(super) fn height(&self) -> u64 {
         match self {
             Self::Files(files) => files.height(),
