@@ -66,7 +66,7 @@ pub(crate) struct ChannelEntry {
     /// Who may read whole blocks: `members`, as in Fabric, or `admins`.
     #[serde(default)]
     pub(crate) block_readers: BlockReaders,
-    /// Limits of the execution profile that differ from the usual ones.
+    /// Limits of the execution profile that are tighter than the usual ones.
     #[serde(default)]
     pub(crate) execution: Settings,
 }

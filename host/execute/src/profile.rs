@@ -258,7 +258,7 @@ impl Profile {
         }
     }
 
-    /// The profile of a channel on this host: its limits on this engine.
+    /// The profile of a channel on this host: its limits, none above this host's own, on this engine.
     ///
     /// # Errors
     /// Every setting that differs where it must not, in order of names: then this host must not say what
