@@ -10,13 +10,14 @@ use cordon_channel::{Channel, ChannelConfig, ComponentStore};
 use cordon_endorse::Endorser;
 use cordon_execute::Runtime;
 use cordon_gateway::{Executions, Host, HostOptions, Peer, Tls, TlsOptions, serve};
-use cordon_identity::{Certificate, SignatureCache};
+use cordon_identity::{Certificate, Membership, Msp, SignatureCache};
 use cordon_order::{EmbeddedLog, HostCredentials, OrderingLog, RemoteLog};
 use cordon_policy::AccessPolicyFile;
 use cordon_types::{ChannelId, MspId};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+use crate::administration::HostAdministration;
 use crate::{compiler, material};
 
 /// `host.toml`. Paths are relative to the file.
@@ -178,6 +179,11 @@ impl RunningHost {
             })
             .collect::<Result<Vec<_>>>()?;
 
+        let local = Membership::new(
+            [Msp::new(&material::local_msp(msp_id.clone(), &config.msp)?)
+                .with_context(|| format!("cannot use {}", config.msp.display()))?],
+        );
+
         // Before anything is opened: TLS is what is most often set up wrongly.
         let tls = Tls::new(&TlsOptions {
             certificate: certificate.clone(),
@@ -225,6 +231,10 @@ impl RunningHost {
             peers,
             ordering_logs,
             executions: Arc::clone(&shared.executions),
+            local,
+            administration: Arc::new(HostAdministration {
+                address: config.address.clone(),
+            }),
         });
         let committers = channels
             .iter()

@@ -1,5 +1,6 @@
 //! The command line of Cordon.
 
+mod administration;
 mod bench;
 mod compiler;
 mod contract;

@@ -189,6 +189,13 @@ pub(crate) fn signer(msp_id: MspId, msp: &Path) -> Result<Signer> {
         .with_context(|| format!("cannot use the identity in {}", msp.display()))
 }
 
+/// The organisation that an MSP folder describes: its authorities in `cacerts` and `tlscacerts`.
+pub(crate) fn local_msp(msp_id: MspId, msp: &Path) -> Result<MspConfig> {
+    let root = read(&only_file(&msp.join("cacerts"))?)?;
+    let tls_root = read(&only_file(&msp.join("tlscacerts"))?)?;
+    Ok(MspConfig::new(msp_id, root, tls_root))
+}
+
 /// Fabric's tools name these files as they like; there is one in each folder.
 fn only_file(folder: &Path) -> Result<PathBuf> {
     let mut files = fs::read_dir(folder)

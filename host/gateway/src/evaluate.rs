@@ -8,9 +8,9 @@ use cordon_wire::proto::protos;
 
 use crate::host::Host;
 use crate::peer::PeerAnswer;
-use crate::qscc;
 use crate::request::{self, Accepted};
 use crate::status::{Detail, Failure, chaincode_response};
+use crate::system;
 
 pub(crate) async fn evaluate(
     host: &Arc<Host>,
@@ -23,8 +23,8 @@ pub(crate) async fn evaluate(
         &request.transaction_id,
     )?;
     let targets = request::organizations(&request.target_organizations)?;
-    if qscc::is_system(&proposal.contract) {
-        let response = qscc::call(host, &proposal)?;
+    if system::is_system(&proposal.contract) {
+        let response = system::call(host, &proposal).await?;
         if response.status >= 400 {
             let text = chaincode_response(response.status, &response.message);
             return Err(Failure::Contract(vec![host.detail(text)]));

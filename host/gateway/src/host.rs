@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::executions::Executions;
 use crate::peer::Peer;
 use crate::status::Failure;
+use crate::system::Administration;
 
 /// What a host is made of.
 pub struct HostOptions {
@@ -31,6 +32,10 @@ pub struct HostOptions {
     pub ordering_logs: BTreeMap<ChannelId, EmbeddedLog>,
     /// Contract calls that run at once.
     pub executions: Arc<Executions>,
+    /// The organisation as its own host knows it, channels or none.
+    pub local: Membership,
+    /// What admins of the organisation can ask for.
+    pub administration: Arc<dyn Administration>,
 }
 
 /// One organisation's host.
@@ -42,6 +47,8 @@ pub struct Host {
     pub(crate) peers: Vec<Peer>,
     pub(crate) ordering_logs: BTreeMap<ChannelId, EmbeddedLog>,
     pub(crate) executions: Arc<Executions>,
+    pub(crate) local: Membership,
+    pub(crate) administration: Arc<dyn Administration>,
     /// The organisations of all channels.
     everyone: Membership,
     shutdown: watch::Sender<bool>,
@@ -65,6 +72,8 @@ impl Host {
             peers: options.peers,
             ordering_logs: options.ordering_logs,
             executions: options.executions,
+            local: options.local,
+            administration: options.administration,
             everyone,
             shutdown: watch::Sender::new(false),
         })

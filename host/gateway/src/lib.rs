@@ -23,13 +23,14 @@ mod local;
 mod ordering_log;
 mod peer;
 mod process_proposal;
-mod qscc;
 mod request;
 mod server;
 mod status;
 mod submit;
+mod system;
 
 pub use executions::Executions;
 pub use host::{Host, HostOptions};
 pub use peer::{Peer, PeerError};
 pub use server::{ServeError, Tls, TlsOptions, serve};
+pub use system::Administration;

@@ -10,8 +10,8 @@ use tonic::Response;
 
 use crate::height::{self, catch_up};
 use crate::host::Host;
-use crate::qscc;
 use crate::status::Failure;
+use crate::system;
 
 /// `height`: the least number of blocks that whoever asks has already; `others`: of other channels.
 pub(crate) async fn process_proposal(
@@ -21,8 +21,8 @@ pub(crate) async fn process_proposal(
     others: BTreeMap<ChannelId, u64>,
 ) -> Result<Response<protos::ProposalResponse>, Failure> {
     let proposal = Proposal::parse(&signed)?;
-    if qscc::is_system(&proposal.contract) {
-        let response = Some(qscc::call(host, &proposal)?);
+    if system::is_system(&proposal.contract) {
+        let response = Some(system::call(host, &proposal).await?);
         return Ok(Response::new(protos::ProposalResponse {
             response,
             ..Default::default()

@@ -10,10 +10,9 @@ use cordon_wire::proposal::Proposal;
 use cordon_wire::proto::{common, protos};
 use cordon_wire::{decode, encode};
 
+use super::{answer, refusal};
 use crate::host::{Host, now};
 use crate::status::Failure;
-
-const NAME: &str = "qscc";
 
 /// What answers whole transactions.
 const BLOCK_QUERIES: [&str; 4] = [
@@ -23,13 +22,8 @@ const BLOCK_QUERIES: [&str; 4] = [
     "GetTransactionByID",
 ];
 
-/// Whether a contract's name means one that hosts answer themselves.
-pub(crate) fn is_system(contract: &str) -> bool {
-    contract == NAME
-}
-
 /// Answers a call. A query that finds nothing or makes no sense is an answer with status 500.
-pub(crate) fn call(host: &Host, proposal: &Proposal) -> Result<protos::Response, Failure> {
+pub(super) fn call(host: &Host, proposal: &Proposal) -> Result<protos::Response, Failure> {
     let text = |index: usize| {
         proposal
             .args
@@ -51,11 +45,8 @@ pub(crate) fn call(host: &Host, proposal: &Proposal) -> Result<protos::Response,
     .map_err(|error| Failure::Refused(host.detail(error.to_string())))?;
     let channel = door.channel()?;
     if BLOCK_QUERIES.contains(&text(0)) && !channel.may_read_blocks(&checked.identity) {
-        return Ok(protos::Response {
-            status: status::FORBIDDEN,
-            message: format!("only admins of its members may read blocks of channel {id}"),
-            payload: Bytes::new(),
-        });
+        let text = format!("only admins of its members may read blocks of channel {id}");
+        return Ok(refusal(status::FORBIDDEN, text));
     }
     let arg = proposal.args.get(2).cloned().unwrap_or_default();
     let found = match text(0) {
@@ -70,16 +61,8 @@ pub(crate) fn call(host: &Host, proposal: &Proposal) -> Result<protos::Response,
         }
     };
     match found {
-        Ok(Ok(payload)) => Ok(protos::Response {
-            status: status::OK,
-            message: String::new(),
-            payload,
-        }),
-        Ok(Err(message)) => Ok(protos::Response {
-            status: status::FAULT,
-            message,
-            payload: Bytes::new(),
-        }),
+        Ok(Ok(payload)) => Ok(answer(payload)),
+        Ok(Err(message)) => Ok(refusal(status::FAULT, message)),
         Err(error) => Err(host.broken(&error)),
     }
 }

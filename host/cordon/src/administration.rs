@@ -1,0 +1,42 @@
+//! What a host does for admins of its organisation: functions of the system contract `cordon`, called
+//! by the command line.
+
+use bytes::Bytes;
+use cordon_gateway::Administration;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use serde_json::json;
+
+/// One host's.
+pub(crate) struct HostAdministration {
+    /// How others know the host.
+    pub(crate) address: String,
+}
+
+impl Administration for HostAdministration {
+    fn call<'a>(
+        &'a self,
+        function: &'a str,
+        _args: &'a [Bytes],
+    ) -> BoxFuture<'a, Result<Bytes, String>> {
+        async move {
+            match function {
+                "Version" => Ok(self.version()),
+                other => {
+                    let shown: String = other.chars().take(64).collect();
+                    Err(format!(
+                        "this host has no function {shown:?} for its admins"
+                    ))
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+impl HostAdministration {
+    fn version(&self) -> Bytes {
+        let answer = json!({ "address": self.address, "version": env!("CARGO_PKG_VERSION") });
+        Bytes::from(answer.to_string())
+    }
+}
