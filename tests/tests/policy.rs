@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use cordon_channel::ChannelConfig;
-use cordon_client::ClientError;
-use cordon_tests::{CLINIC, Cli, HOSPITAL, Network, Table, create_emr};
+use cordon_client::{ClientError, approve};
+use cordon_tests::{CHANNEL, CLINIC, Cli, HOSPITAL, Network, Table, create_emr};
 use cordon_types::ValidationCode;
 use serde_json::Value;
 
@@ -73,19 +73,19 @@ async fn who_may_call_is_changed_by_admins_of_the_members_together() {
             "one of two",
             &ADMINS[..1],
             &nobody,
-            refused("admins of 1 of 2 organisations"),
+            refused("do not satisfy the channel's governance policy"),
         ),
         (
             "two of one",
             &["hospital/admin", "hospital/admin"],
             &nobody,
-            refused("there are two of HospitalMSP"),
+            refused("there are two of one identity of HospitalMSP"),
         ),
         (
             "no admins",
             &["hospital/hc1", "clinic/hc2"],
             &nobody,
-            refused("it is of somebody of HospitalMSP who is no admin"),
+            refused("do not satisfy the channel's governance policy"),
         ),
         (
             "a stranger",
@@ -187,14 +187,20 @@ async fn who_may_call_is_changed_by_admins_of_the_members_together() {
 
 /// What `cordon policy set` would not send.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_configuration_that_changes_anything_else_is_refused() {
+async fn a_configuration_that_cannot_be_is_refused() {
     let network = Network::start().await;
     let client = network.client("hospital/admin");
     let before = network.settled().await;
     let host = network.config(HOSPITAL);
     let genesis = host.with_file_name("channels").join("providers.block");
     let config = ChannelConfig::from_genesis(&Bytes::from(fs::read(genesis).unwrap())).unwrap();
-    let admins = ADMINS.map(|admin| network.signer(admin));
+    let approved = |sequence, document: &Bytes| -> Vec<_> {
+        let signers = ADMINS.map(|admin| network.signer(admin));
+        let approvals = signers.iter();
+        approvals
+            .map(|signer| approve(signer, CHANNEL, sequence, document).unwrap())
+            .collect()
+    };
     let changed = |change: &dyn Fn(&mut ChannelConfig)| {
         let mut config = config.clone();
         change(&mut config);
@@ -204,12 +210,24 @@ async fn a_configuration_that_changes_anything_else_is_refused() {
         (
             changed(&|c| c.organizations.truncate(1)),
             1,
-            "only access policies can be changed",
+            "endorsement policy of contract emr: ClinicMSP is no member of the channel",
         ),
         (
-            changed(&|c| c.contracts[0].endorsement_policy = "OR('HospitalMSP.peer')".to_owned()),
+            changed(&|c| {
+                c.contracts[0].endorsement_policy = Some("OR('HospitalMSP.peer')".to_owned())
+            }),
             1,
-            "only access policies can be changed",
+            "contract emr: its sequence must be 2, as its definition changes",
+        ),
+        (
+            changed(&|c| c.contracts[0].version = "2".to_owned()),
+            1,
+            "contract emr: another version or component is approved and committed",
+        ),
+        (
+            changed(&|c| c.governance_policy = "OutOf(2, 'HospitalMSP.orderer')".to_owned()),
+            1,
+            "governance policy: nobody could ever satisfy it",
         ),
         (Bytes::from_static(b"{}"), 1, "no channel configuration"),
         (
@@ -220,7 +238,7 @@ async fn a_configuration_that_changes_anything_else_is_refused() {
     ];
     for (document, sequence, text) in documents {
         let error = client
-            .configure(sequence, &document, &admins)
+            .configure(sequence, &document, approved(sequence, &document))
             .await
             .unwrap_err();
         assert!(error.to_string().contains(text), "{error}");
@@ -230,8 +248,8 @@ async fn a_configuration_that_changes_anything_else_is_refused() {
     // Of two at the same moment one takes effect.
     let document = changed(&|c| c.access_policies.clear());
     let (one, two) = tokio::join!(
-        client.configure(1, &document, &admins),
-        client.configure(1, &document, &admins),
+        client.configure(1, &document, approved(1, &document)),
+        client.configure(1, &document, approved(1, &document)),
     );
     let codes: Vec<_> = [one, two]
         .into_iter()

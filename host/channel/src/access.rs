@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cordon_endorse::Installed;
 use cordon_execute::Access;
-use cordon_policy::{AccessPolicies, Denial};
+use cordon_policy::{AccessPolicies, AccessPolicyFile, Denial};
 use cordon_types::{Caller, ChannelId, ContractId};
 use cordon_wire::sha256;
 use quick_cache::sync::Cache;
@@ -39,9 +39,18 @@ impl ChannelAccess {
             })
             .collect();
         let policies = AccessPolicies::new(channel, &config.access_policies, &functions);
-        let policies = policies.unwrap_or_else(|error| {
-            tracing::error!(%channel, %error, "the channel's access policies cannot be used: nothing is permitted");
-            AccessPolicies::none()
+        let policies = policies.unwrap_or_else(|_| {
+            // One file that does not fit its contract takes nobody's access to the others.
+            let fits = |file: &&AccessPolicyFile| {
+                let alone = AccessPolicies::new(channel, &[(*file).clone()], &functions);
+                if let Err(error) = &alone {
+                    tracing::error!(%channel, contract = %file.contract, %error, "access policies cannot be used: nothing is permitted on the contract");
+                }
+                alone.is_ok()
+            };
+            let files: Vec<_> = config.access_policies.iter().filter(fits).cloned().collect();
+            let fitting = AccessPolicies::new(channel, &files, &functions);
+            fitting.unwrap_or_else(|_| AccessPolicies::none())
         });
         Self {
             policies,

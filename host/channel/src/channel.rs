@@ -8,11 +8,11 @@ use bytes::Bytes;
 use cordon_compile::read_component;
 use cordon_endorse::Installed;
 use cordon_execute::{Compiled, Profile, Runtime};
-use cordon_identity::{Identity, Membership, Msp, Role, SignatureCache};
+use cordon_identity::{Identity, Membership, Role, SignatureCache};
 use cordon_ledger::{CommitBlock, Ledger, LedgerError, OpenReport};
-use cordon_order::OrderingLog;
+use cordon_order::{OrderingLog, Position};
 use cordon_policy::{EndorsementPolicy, Signer};
-use cordon_types::{ChannelId, ContractId, ValidationCode};
+use cordon_types::{ChannelId, ContractId, MspId, ValidationCode};
 use cordon_validate::{ChannelRules, ContractRules, check, prepare};
 use cordon_wire::block::CommittedBlock;
 use cordon_wire::config::ConfigTransaction;
@@ -91,22 +91,32 @@ impl Components for ComponentStore {
 /// One channel on this host.
 pub struct Channel {
     pub(crate) id: ChannelId,
-    /// Changes with a configuration on the ledger.
-    pub(crate) current: RwLock<Arc<Current>>,
-    pub(crate) rules: ChannelRules,
-    pub(crate) membership: Membership,
+    /// The organisation of this host.
+    organization: MspId,
+    current: RwLock<Arc<Current>>,
+    /// Tells who waits for it that there is another one.
+    changed: watch::Sender<u64>,
+    components: ComponentStore,
+    signatures: Arc<SignatureCache>,
     pub(crate) ledger: Ledger,
-    pub(crate) log: OrderingLog,
+    log: RwLock<OrderingLog>,
+    /// Grows when the log is replaced.
+    pub(crate) log_changed: watch::Sender<u64>,
     pub(crate) commits: Commits,
     pub(crate) stopped: watch::Sender<Option<String>>,
-    contracts: BTreeMap<ContractId, Installed>,
-    executes: Result<(), String>,
 }
 
-/// The configuration in force.
-pub(crate) struct Current {
+/// What follows from the configuration in force. Immutable: another configuration makes another one,
+/// and whoever has begun with one ends with it.
+pub struct Current {
     pub(crate) sequence: u64,
     pub(crate) config: Arc<ChannelConfig>,
+    pub(crate) rules: ChannelRules,
+    pub(crate) membership: Membership,
+    contracts: BTreeMap<ContractId, Installed>,
+    /// Contracts of the channel that this host cannot execute, with the reason.
+    missing: BTreeMap<ContractId, String>,
+    executes: Result<(), String>,
     access: Arc<ChannelAccess>,
 }
 
@@ -115,127 +125,42 @@ impl Current {
         channel: &ChannelId,
         sequence: u64,
         config: ChannelConfig,
-        contracts: &BTreeMap<ContractId, Installed>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            sequence,
-            access: Arc::new(ChannelAccess::new(channel, &config, contracts)),
-            config: Arc::new(config),
-        })
-    }
-}
-
-impl Channel {
-    /// Opens the channel's ledger in `dir`; a new one begins with `genesis`, block 0. Blocking.
-    ///
-    /// # Errors
-    /// [`ChannelError`] when the configuration, the ledger or a contract cannot be used.
-    pub fn open(
-        dir: &Path,
-        genesis: &Bytes,
-        log: OrderingLog,
         components: &ComponentStore,
         signatures: Arc<SignatureCache>,
-    ) -> Result<(Self, OpenReport), ChannelError> {
-        let config = ChannelConfig::from_genesis(genesis)?;
-        let options = cordon_ledger::Options {
-            cache_bytes: STATE_CACHE_BYTES,
-            ..Default::default()
-        };
-        let (ledger, report) = open_ledger(dir, options)?;
-        match ledger.block(0)? {
-            None => ledger.commit(&CommitBlock::parse(genesis.clone())?)?,
-            Some(first) if first == *genesis => {}
-            Some(_) => return Err(ChannelError::OtherGenesis),
-        }
-        let msps = config
-            .organizations
-            .iter()
-            .map(Msp::new)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(crate::config::ConfigError::from)?;
-        let rules = config.rules()?;
-        config.limits()?;
+    ) -> Result<Arc<Self>, ChannelError> {
         let executes = profile_of(&config, components).map_err(|mismatches| {
             format!(
-                "this host does not execute contracts of channel {}, because its engine does not match: {mismatches}",
-                config.channel
+                "this host does not execute contracts of channel {channel}, because its engine does not match: {mismatches}"
             )
         });
         let profile = executes.as_ref().unwrap_or(components.runtime.profile());
-        let (contracts, executes) = match install(&config, components, profile) {
-            Ok(contracts) => (contracts, executes),
-            // What others compile and this host cannot stops neither its other channels nor this ledger.
-            Err(error @ ChannelError::Component { .. }) => {
-                let text = format!(
-                    "this host does not execute contracts of channel {}: {error}",
-                    config.channel
-                );
-                (BTreeMap::new(), executes.and(Err(text)))
-            }
-            Err(error) => return Err(error),
-        };
+        let (contracts, missing) = install(&config, components, profile)?;
         if let Err(text) = &executes {
             tracing::error!("{text}");
         }
-        let id = config.id()?;
-        let (sequence, config) = last_config(&ledger, config)?;
-        let current = RwLock::new(Current::new(&id, sequence, config, &contracts));
-        let channel = Self {
-            id,
-            current,
-            executes: executes.map(drop),
-            membership: Membership::with_signature_cache(msps, signatures),
-            rules,
-            commits: Commits::new(ledger.height()),
-            ledger,
-            log,
+        for text in missing.values() {
+            tracing::error!(%channel, "{text}");
+        }
+        Ok(Arc::new(Self {
+            sequence,
+            rules: config.rules()?,
+            membership: config.membership(signatures)?,
+            access: Arc::new(ChannelAccess::new(channel, &config, &contracts)),
             contracts,
-            stopped: watch::Sender::new(None),
-        };
-        Ok((channel, report))
+            missing,
+            executes: executes.map(drop),
+            config: Arc::new(config),
+        }))
     }
 
-    /// The channel's id.
-    pub fn id(&self) -> &ChannelId {
-        &self.id
+    /// The document.
+    pub fn config(&self) -> &Arc<ChannelConfig> {
+        &self.config
     }
 
-    /// The configuration in force.
-    pub fn config(&self) -> Arc<ChannelConfig> {
-        Arc::clone(&self.current.read().config)
-    }
-
-    /// Whether a configuration could take effect now.
-    ///
-    /// # Errors
-    /// A sentence that says what is wrong with it.
-    pub fn check_config(&self, envelope: &Bytes) -> Result<(), String> {
-        let checked = check(prepare(envelope, &self.id), &self.verifier(), &self.rules);
-        match checked.refusal() {
-            Some(verdict) => Err(verdict.to_string()),
-            None => Ok(()),
-        }
-    }
-
-    /// Puts a configuration in force that a block holds as valid.
-    pub(crate) fn configure(&self, sequence: u64, document: &[u8]) -> Result<(), ChannelError> {
-        let config = self
-            .config()
-            .followed_by(document)
-            .map_err(ChannelError::Internal)?;
-        tracing::info!(channel = %self.id, sequence, "a new configuration is in force");
-        *self.current.write() = Current::new(&self.id, sequence, config, &self.contracts);
-        Ok(())
-    }
-
-    pub(crate) fn verifier(&self) -> Verifier<'_> {
-        let current = Arc::clone(&self.current.read());
-        Verifier {
-            membership: &self.membership,
-            sequence: current.sequence,
-            config: Arc::clone(&current.config),
-        }
+    /// Number of the document: 0 is block 0's. Commits of contracts do not count.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
     }
 
     /// The members.
@@ -243,24 +168,9 @@ impl Channel {
         &self.membership
     }
 
-    /// The ledger.
-    pub fn ledger(&self) -> &Ledger {
-        &self.ledger
-    }
-
-    /// The ordering log.
-    pub fn log(&self) -> &OrderingLog {
-        &self.log
-    }
-
-    /// News of commits.
-    pub fn commits(&self) -> &Commits {
-        &self.commits
-    }
-
     /// Whether a member may read whole blocks.
     pub fn may_read_blocks(&self, identity: &Identity) -> bool {
-        match self.config().block_readers {
+        match self.config.block_readers {
             BlockReaders::Members => true,
             BlockReaders::Admins => [Role::Admin, Role::Peer, Role::Orderer]
                 .iter()
@@ -277,15 +187,24 @@ impl Channel {
         self.executes.clone()
     }
 
-    /// The contract of that name, if it is deployed.
-    pub fn contract(&self, name: &str) -> Option<&Installed> {
-        self.contracts.get(&name.parse::<ContractId>().ok()?)
+    /// The contract of that name; `None` when none is deployed.
+    ///
+    /// # Errors
+    /// A sentence that says why this host cannot execute it.
+    pub fn contract(&self, name: &str) -> Result<Option<&Installed>, String> {
+        let Ok(id) = name.parse::<ContractId>() else {
+            return Ok(None);
+        };
+        match self.missing.get(&id) {
+            Some(reason) => Err(reason.clone()),
+            None => Ok(self.contracts.get(&id)),
+        }
     }
 
     /// What the caller with this serialized identity may do with a contract.
     pub fn access(&self, contract: &ContractId, creator: Bytes) -> ContractAccess {
         ContractAccess {
-            access: Arc::clone(&self.current.read().access),
+            access: Arc::clone(&self.access),
             contract: contract.clone(),
             creator,
         }
@@ -311,6 +230,198 @@ impl Channel {
             } => Some(endorsement_policy),
             ContractRules::Removed => None,
         }
+    }
+}
+
+impl Channel {
+    /// Opens the channel's ledger in `dir` for a host of `organization`; a new one begins with
+    /// `genesis`, block 0. Blocking.
+    ///
+    /// # Errors
+    /// [`ChannelError`] when the configuration, the ledger or a contract cannot be used.
+    pub fn open(
+        dir: &Path,
+        genesis: &Bytes,
+        organization: MspId,
+        components: &ComponentStore,
+        signatures: Arc<SignatureCache>,
+        log: impl FnOnce(&ChannelConfig) -> Result<OrderingLog, ChannelError>,
+    ) -> Result<(Self, OpenReport), ChannelError> {
+        let config = ChannelConfig::from_genesis(genesis)?;
+        config.check()?;
+        let options = cordon_ledger::Options {
+            cache_bytes: STATE_CACHE_BYTES,
+            ..Default::default()
+        };
+        let (ledger, report) = open_ledger(dir, options)?;
+        match ledger.block(0)? {
+            None => ledger.commit(&CommitBlock::parse(genesis.clone())?)?,
+            Some(first) if first == *genesis => {}
+            Some(_) => return Err(ChannelError::OtherGenesis),
+        }
+        let id = config.id()?;
+        let (sequence, config) = last_config(&ledger, config)?;
+        let current = Current::new(&id, sequence, config, components, Arc::clone(&signatures))?;
+        let log = log(&current.config)?;
+        let channel = Self {
+            id,
+            organization,
+            current: RwLock::new(current),
+            changed: watch::Sender::new(0),
+            components: components.clone(),
+            signatures,
+            commits: Commits::new(ledger.height()),
+            ledger,
+            log: RwLock::new(log),
+            log_changed: watch::Sender::new(0),
+            stopped: watch::Sender::new(None),
+        };
+        channel.resume_log()?;
+        if !channel.is_member() {
+            let text = channel.no_member();
+            channel.stopped.send_replace(Some(text));
+        }
+        Ok((channel, report))
+    }
+
+    /// The channel's id.
+    pub fn id(&self) -> &ChannelId {
+        &self.id
+    }
+
+    /// What is in force now.
+    pub fn current(&self) -> Arc<Current> {
+        Arc::clone(&self.current.read())
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<ChannelConfig> {
+        Arc::clone(&self.current.read().config)
+    }
+
+    /// Grows whenever something else is in force.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Whether a configuration could take effect now.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn check_config(&self, envelope: &Bytes) -> Result<(), String> {
+        let current = self.current();
+        let verifier = Verifier::new(&current);
+        let checked = check(prepare(envelope, &self.id), &verifier, &current.rules);
+        match checked.refusal() {
+            Some(verdict) => Err(verdict.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts in force what a block has changed.
+    pub(crate) fn configure(
+        &self,
+        sequence: u64,
+        config: ChannelConfig,
+    ) -> Result<(), ChannelError> {
+        let before = self.current();
+        let signatures = Arc::clone(&self.signatures);
+        let current = Current::new(&self.id, sequence, config, &self.components, signatures)?;
+        tracing::info!(channel = %self.id, sequence, "a new configuration is in force");
+        *self.current.write() = current;
+        if before.config.batch != self.config().batch {
+            self.resume_log()?;
+        }
+        self.changed.send_modify(|changes| *changes += 1);
+        if self.is_member() {
+            return Ok(());
+        }
+        Err(ChannelError::NotMember {
+            channel: self.id.clone(),
+            organization: self.organization.clone(),
+        })
+    }
+
+    /// Looks again for components that this host did not have.
+    ///
+    /// # Errors
+    /// As [`Channel::open`].
+    pub fn reload_components(&self) -> Result<(), ChannelError> {
+        let current = self.current();
+        let signatures = Arc::clone(&self.signatures);
+        let config = (*current.config).clone();
+        let next = Current::new(
+            &self.id,
+            current.sequence,
+            config,
+            &self.components,
+            signatures,
+        )?;
+        let mut now = self.current.write();
+        // A block may have put another configuration in force meanwhile, with what there is now.
+        if Arc::ptr_eq(&now, &current) {
+            *now = next;
+            drop(now);
+            self.changed.send_modify(|changes| *changes += 1);
+        }
+        Ok(())
+    }
+
+    fn is_member(&self) -> bool {
+        self.current().rules.members.contains(&self.organization)
+    }
+
+    fn no_member(&self) -> String {
+        let (channel, organization) = (self.id.clone(), self.organization.clone());
+        ChannelError::NotMember {
+            channel,
+            organization,
+        }
+        .to_string()
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The ordering log.
+    pub fn log(&self) -> OrderingLog {
+        self.log.read().clone()
+    }
+
+    /// Follows another ordering log from here on: the same records, at another place.
+    ///
+    /// # Errors
+    /// [`ChannelError`] when it cannot be this channel's.
+    pub fn replace_log(&self, log: OrderingLog) -> Result<(), ChannelError> {
+        *self.log.write() = log;
+        self.resume_log()?;
+        self.log_changed.send_modify(|changes| *changes += 1);
+        Ok(())
+    }
+
+    /// A log that is kept here cuts from where the ledger is, by the limits in force.
+    fn resume_log(&self) -> Result<(), ChannelError> {
+        if let OrderingLog::Embedded(log) = self.log() {
+            let (height, position) = self.position()?;
+            log.resume(self.config().limits()?, height, position);
+        }
+        Ok(())
+    }
+
+    /// The number of blocks, and where in the ordering log the last one ends.
+    pub(crate) fn position(&self) -> Result<(u64, Position), ChannelError> {
+        let info = self.ledger.info();
+        let number = info.height - 1;
+        let position = Position::from_bytes(&info.consenter_metadata);
+        let position = position.ok_or(ChannelError::NoPosition { number })?;
+        Ok((info.height, position))
+    }
+
+    /// News of commits.
+    pub fn commits(&self) -> &Commits {
+        &self.commits
     }
 
     /// An identity as endorsement policies know it.
@@ -388,28 +499,51 @@ pub(crate) fn profile_of(
     })
 }
 
-/// Compiles the contracts of a channel and links them.
+type Contracts = (
+    BTreeMap<ContractId, Installed>,
+    BTreeMap<ContractId, String>,
+);
+
+/// Compiles the contracts of a channel and links them: those that this host can execute, and why it
+/// cannot execute the others. These stop neither the rest nor the ledger.
 fn install(
     config: &ChannelConfig,
     components: &ComponentStore,
     profile: &Arc<Profile>,
-) -> Result<BTreeMap<ContractId, Installed>, ChannelError> {
+) -> Result<Contracts, ChannelError> {
     let mut compiled = BTreeMap::new();
     let mut versions = BTreeMap::new();
+    let mut missing = BTreeMap::new();
     for contract in &config.contracts {
         let id: ContractId = contract
             .name
             .parse()
             .map_err(crate::config::ConfigError::from)?;
-        compiled.insert(id.clone(), components.load(&id, &contract.sha256)?);
-        versions.insert(id, contract.version.clone());
+        match components.load(&id, &contract.sha256) {
+            Ok(code) => {
+                compiled.insert(id.clone(), code);
+                versions.insert(id, contract.version.clone());
+            }
+            Err(error) => {
+                missing.insert(id, error.to_string());
+            }
+        }
     }
-    let linked = components.runtime.link(profile, compiled)?;
+    // One that lacks what it calls is left out, until the rest fits.
+    let linked = loop {
+        match components.runtime.link(profile, compiled.clone()) {
+            Ok(linked) => break linked,
+            Err(error) => {
+                compiled.remove(&error.contract);
+                missing.insert(error.contract.clone(), error.to_string());
+            }
+        }
+    };
     let contracts = linked.into_iter().map(|(id, code)| {
         let version = versions.remove(&id).unwrap_or_default();
         (id, Installed { version, code })
     });
-    Ok(contracts.collect())
+    Ok((contracts.collect(), missing))
 }
 
 /// Opens a ledger. Damaged blocks, and those after them, are moved out of the way: they come again

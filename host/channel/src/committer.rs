@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cordon_ledger::{CommitBlock, CommitTransaction};
-use cordon_order::{Batch, Chain, Cutter, OrderError, Position};
+use cordon_order::{Batch, Chain, Cutter, OrderError, Record};
 use cordon_types::{ContractId, ValidationCode};
 use cordon_validate::{
     Checked, Prepared, StateKey, check, claimed_tx_id, commit_hash, judge, needs, prepare, updates,
@@ -14,9 +14,11 @@ use cordon_wire::config::ConfigTransaction;
 use cordon_wire::{block, encode};
 use futures::StreamExt as _;
 
-use crate::channel::Channel;
+use crate::channel::{Channel, Current};
 use crate::commits::Committed;
+use crate::config::ChannelConfig;
 use crate::error::ChannelError;
+use crate::verifier::Verifier;
 
 /// Pause before a log that cannot be reached is asked again.
 const RETRY: Duration = Duration::from_millis(200);
@@ -34,47 +36,72 @@ impl Channel {
 
     async fn follow(self: Arc<Self>) -> Result<(), ChannelError> {
         let mut reachable = true;
+        let mut replaced = self.log_changed.subscribe();
         loop {
             let mut follower = Follower::new(&self)?;
-            let mut stream = self.log.read(follower.chain.position().next);
-            while let Some(records) = stream.next().await {
+            replaced.mark_unchanged();
+            let mut stream = self.log().read(follower.chain.position().next);
+            loop {
+                let records = tokio::select! {
+                    records = stream.next() => records,
+                    // It is read again from where it is now.
+                    _ = replaced.changed() => break,
+                };
                 match records {
-                    Ok(records) => {
+                    Some(Ok(records)) => {
                         if !reachable {
                             tracing::info!(channel = %self.id, "ordering is reachable again");
                             reachable = true;
                         }
-                        // Cheap, and most records close no block; committing is not.
-                        let mut closed = Vec::new();
-                        for record in &records {
-                            follower.chain.check(record)?;
-                            closed.extend(follower.cutter.push(record));
-                        }
-                        if closed.is_empty() {
-                            continue;
-                        }
-                        let channel = Arc::clone(&self);
-                        let work = move || {
-                            closed
-                                .into_iter()
-                                .try_for_each(|batch| channel.commit(batch))
-                        };
-                        tokio::task::spawn_blocking(work)
-                            .await
-                            .map_err(|error| ChannelError::Internal(error.to_string()))??;
+                        self.take(&mut follower, &records).await?;
                     }
-                    Err(OrderError::Unavailable { address, reason }) => {
+                    Some(Err(OrderError::Unavailable { address, reason })) => {
                         if reachable {
                             tracing::warn!(channel = %self.id, %address, %reason, "ordering is not reachable");
                             reachable = false;
                         }
                         break;
                     }
-                    Err(error) => return Err(error.into()),
+                    Some(Err(error)) => return Err(error.into()),
+                    None => break,
                 }
             }
             tokio::time::sleep(RETRY).await;
         }
+    }
+
+    /// Commits the blocks that these records close.
+    async fn take(
+        self: &Arc<Self>,
+        follower: &mut Follower,
+        records: &[Record],
+    ) -> Result<(), ChannelError> {
+        let mut closed = Vec::new();
+        for record in records {
+            // Cheap, and most records close no block; committing is not.
+            follower.chain.check(record)?;
+            closed.extend(follower.cutter.push(record));
+            // What comes after a configuration may be cut by other limits.
+            if closed.last().is_some_and(Batch::is_config) {
+                self.commit_all(std::mem::take(&mut closed)).await?;
+                follower.cutter.set_limits(self.config().limits()?);
+            }
+        }
+        if closed.is_empty() {
+            return Ok(());
+        }
+        self.commit_all(closed).await
+    }
+
+    async fn commit_all(self: &Arc<Self>, batches: Vec<Batch>) -> Result<(), ChannelError> {
+        let channel = Arc::clone(self);
+        let work = move || {
+            let mut batches = batches.into_iter();
+            batches.try_for_each(|batch| channel.commit(batch))
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| ChannelError::Internal(error.to_string()))?
     }
 
     /// Validates the block that `batch` makes, and commits it.
@@ -84,24 +111,25 @@ impl Channel {
             envelopes,
             end,
         } = batch;
-        let verifier = self.verifier();
+        let current = self.current();
+        let verifier = Verifier::new(&current);
         let checked: Vec<Checked> = envelopes
             .iter()
-            .map(|envelope| check(prepare(envelope, &self.id), &verifier, &self.rules))
+            .map(|envelope| check(prepare(envelope, &self.id), &verifier, &current.rules))
             .collect();
         let committed = self.load(&checked)?;
         let verdicts = judge(number, &checked, &committed)
             .map_err(|error| ChannelError::Internal(error.to_string()))?;
         let codes: Vec<ValidationCode> = verdicts.iter().map(|verdict| verdict.code).collect();
 
-        let config =
-            valid_config(&checked, &codes).map(|config| (config.sequence, config.document.clone()));
+        let changed = current.after(&checked, &codes)?;
+        let configured = valid_config(&checked, &codes).is_some();
         let info = self.ledger.info();
         let mut block = block::assemble(
             number,
             info.current_hash,
             envelopes,
-            config.as_ref().map_or(info.last_config, |_| number),
+            if configured { number } else { info.last_config },
             end.to_bytes(),
         );
         let header_hash = block::header_hash(&block.header.clone().unwrap_or_default());
@@ -138,10 +166,11 @@ impl Channel {
             })
             .collect();
         self.ledger.commit(&CommitBlock::new(bytes, transactions))?;
-        if let Some((sequence, document)) = config {
-            // Before anybody is told: who waits for it meets it.
-            self.configure(sequence, &document)?;
-        }
+        // Before anybody is told: who waits for it meets it.
+        let followed = match changed {
+            Some((sequence, config)) => self.configure(sequence, config),
+            None => Ok(()),
+        };
         tracing::debug!(channel = %self.id, block = number, transactions = codes.len(), "committed");
         let news = ids.iter().zip(&codes).filter_map(|(id, &code)| {
             id.map(|id| {
@@ -155,7 +184,7 @@ impl Channel {
             })
         });
         self.commits.committed(number + 1, news);
-        Ok(())
+        followed
     }
 
     /// What validation has to know of committed state.
@@ -196,6 +225,37 @@ impl Channel {
     }
 }
 
+impl Current {
+    /// What is in force after a block with these transactions, if it changes: the configuration's
+    /// number, and the document.
+    fn after(
+        &self,
+        checked: &[Checked],
+        codes: &[ValidationCode],
+    ) -> Result<Option<(u64, ChannelConfig)>, ChannelError> {
+        after(self.sequence, &self.config, checked, codes).map_err(ChannelError::Internal)
+    }
+}
+
+/// What is in force after a block with these transactions, if it changes.
+///
+/// # Errors
+/// A mistake of this program: what is valid can follow.
+pub(crate) fn after(
+    sequence: u64,
+    config: &ChannelConfig,
+    checked: &[Checked],
+    codes: &[ValidationCode],
+) -> Result<Option<(u64, ChannelConfig)>, String> {
+    match valid_config(checked, codes) {
+        Some(transaction) => {
+            let next = config.followed_by(&transaction.document)?;
+            Ok(Some((transaction.sequence, next)))
+        }
+        None => Ok(None),
+    }
+}
+
 /// The configuration that takes effect with a block, if one does.
 pub(crate) fn valid_config<'a>(
     checked: &'a [Checked],
@@ -217,15 +277,11 @@ struct Follower {
 impl Follower {
     /// Continues after the last block on the ledger.
     fn new(channel: &Channel) -> Result<Self, ChannelError> {
-        let info = channel.ledger.info();
-        let position =
-            Position::from_bytes(&info.consenter_metadata).ok_or(ChannelError::NoPosition {
-                number: info.height - 1,
-            })?;
+        let (height, position) = channel.position()?;
         let limits = channel.config().limits()?;
         Ok(Self {
             chain: Chain::after(position),
-            cutter: Cutter::new(limits, info.height, position),
+            cutter: Cutter::new(limits, height, position),
         })
     }
 }

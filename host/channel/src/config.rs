@@ -1,12 +1,18 @@
 //! The channel's configuration: one readable document, in block 0 and in later configurations.
+//!
+//! The contracts in it are those in force: a contract that members have committed (`_lifecycle`)
+//! stands in it as if it had been there from the start, so that there is one place to look.
+
+mod change;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use cordon_execute::Settings;
-use cordon_identity::{IdentityError, MspConfig};
+use cordon_identity::{IdentityError, Membership, Msp, MspConfig, SignatureCache};
 use cordon_order::{BatchLimits, Position};
-use cordon_policy::{ACCESS_TEXT_BYTES_MAX, AccessPolicyFile, EndorsementPolicy, PolicyError};
+use cordon_policy::{AccessPolicyFile, EndorsementPolicy, MetaPolicy, MetaPolicyError};
 use cordon_types::{ChannelId, ContractId, IdError, MspId, ValidationCode};
 use cordon_validate::{ChannelRules, ContractRules, commit_hash};
 use cordon_wire::config::{first_config, first_document};
@@ -24,8 +30,18 @@ pub struct ChannelConfig {
     pub channel: String,
     /// When the channel was made, RFC 3339, as whoever made it says.
     pub created: String,
-    /// Member organisations and whom they trust.
-    pub organizations: Vec<MspConfig>,
+    /// Member organisations: whom they trust, and where their hosts are.
+    pub organizations: Vec<OrganizationConfig>,
+    /// Where the ordering log is.
+    pub ordering: OrderingConfig,
+    /// Who must approve a change of this document: `MAJORITY Admins`, `ANY Admins`, `ALL Admins`, or
+    /// an endorsement policy over admins.
+    pub governance_policy: String,
+    /// Whose hosts must endorse the commit of a contract: `MAJORITY Endorsement` and the like, or an
+    /// endorsement policy.
+    pub lifecycle_policy: String,
+    /// Who must endorse calls of contracts that name no endorsement policy of their own.
+    pub endorsement_policy: String,
     /// Contracts deployed.
     pub contracts: Vec<ContractConfig>,
     /// Who may call what.
@@ -38,6 +54,29 @@ pub struct ChannelConfig {
     /// When a block is full.
     pub batch: BatchConfig,
 }
+
+/// A member organisation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrganizationConfig {
+    /// Its authorities, revocation lists and roles.
+    pub msp: MspConfig,
+    /// `host:port` of each of its hosts. Others ask whichever of them answers.
+    pub hosts: Vec<String>,
+}
+
+/// Where the ordering log is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderingConfig {
+    /// `host:port` of the member's host that keeps the log, one of the organisations' hosts.
+    pub address: String,
+}
+
+/// Fabric's default of both policies of a channel.
+pub const GOVERNANCE_DEFAULT: &str = "MAJORITY Admins";
+/// Fabric's default for contracts.
+pub const ENDORSEMENT_DEFAULT: &str = "MAJORITY Endorsement";
 
 /// Who may read whole blocks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,12 +95,15 @@ pub enum BlockReaders {
 pub struct ContractConfig {
     /// Its name on the channel, the namespace of its state.
     pub name: String,
-    /// Version, free text.
+    /// How often its definition has changed; 1 is the first.
+    pub sequence: u64,
+    /// Version, free text. Another component has another version.
     pub version: String,
     /// SHA-256 of the component, hex: all hosts run identical code.
     pub sha256: String,
-    /// Who must endorse, in Fabric's syntax.
-    pub endorsement_policy: String,
+    /// Who must endorse, in Fabric's syntax; the channel's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endorsement_policy: Option<String>,
 }
 
 /// When a block is full.
@@ -84,33 +126,32 @@ impl Default for BatchConfig {
     }
 }
 
-impl ContractConfig {
-    /// Who must endorse, on a channel with these members.
-    ///
-    /// # Errors
-    /// [`ConfigError`] when the policy cannot be read, or asks for somebody who is no member.
-    pub fn endorsement_policy(
-        &self,
-        members: &BTreeSet<MspId>,
-    ) -> Result<EndorsementPolicy, ConfigError> {
-        let contract: ContractId = self.name.parse()?;
-        let policy = EndorsementPolicy::parse(&self.endorsement_policy).map_err(|source| {
-            ConfigError::EndorsementPolicy {
-                contract: contract.clone(),
-                source,
-            }
+/// Reads an endorsement policy for a channel with these members: in Fabric's syntax, or for all of
+/// them together (`MAJORITY Endorsement`). `what` names it in errors.
+///
+/// # Errors
+/// [`ConfigError`] when it cannot be read, or asks for somebody who is no member.
+pub fn endorsement_policy(
+    what: &str,
+    text: &str,
+    members: &BTreeSet<MspId>,
+) -> Result<EndorsementPolicy, ConfigError> {
+    let policy = MetaPolicy::parse(text)
+        .and_then(|policy| policy.as_endorsement_policy(members))
+        .map_err(|source| ConfigError::Policy {
+            what: what.to_owned(),
+            source,
         })?;
-        let stranger = policy
-            .principals()
-            .into_iter()
-            .find(|p| !members.contains(&p.msp_id));
-        if let Some(stranger) = stranger {
-            return Err(ConfigError::NotMember {
-                contract,
-                msp_id: stranger.msp_id.clone(),
-            });
-        }
-        Ok(policy)
+    let stranger = policy
+        .principals()
+        .into_iter()
+        .find(|p| !members.contains(&p.msp_id));
+    match stranger {
+        Some(stranger) => Err(ConfigError::NotMember {
+            what: what.to_owned(),
+            msp_id: stranger.msp_id.clone(),
+        }),
+        None => Ok(policy),
     }
 }
 
@@ -149,21 +190,51 @@ pub enum ConfigError {
     /// An organisation.
     #[error(transparent)]
     Organization(#[from] IdentityError),
-    /// An endorsement policy.
-    #[error("endorsement policy of contract {contract}: {source}")]
-    EndorsementPolicy {
-        /// The contract.
-        contract: ContractId,
+    /// A policy.
+    #[error("{what}: {source}")]
+    Policy {
+        /// Which one.
+        what: String,
         /// Why.
-        source: PolicyError,
+        source: MetaPolicyError,
     },
-    /// An endorsement policy asks for an organisation that is no member, so it could not be met.
-    #[error("endorsement policy of contract {contract}: {msp_id} is no member of the channel")]
+    /// A policy asks for an organisation that is no member, so it could not be met.
+    #[error("{what}: {msp_id} is no member of the channel")]
     NotMember {
-        /// The contract.
-        contract: ContractId,
+        /// Which one.
+        what: String,
         /// The organisation.
         msp_id: MspId,
+    },
+    /// Nobody could ever satisfy a policy.
+    #[error("{what}: nobody could ever satisfy it: {cause}")]
+    Unsatisfiable {
+        /// Which one.
+        what: String,
+        /// What would be missing.
+        cause: String,
+    },
+    /// An address is none.
+    #[error("{address:?} is not the address of a host, host:port")]
+    Address {
+        /// As it stands in the document.
+        address: String,
+    },
+    /// The ordering log is at no member's host.
+    #[error(
+        "the ordering log is at {address}, which is no organisation's host: name it among the hosts of one"
+    )]
+    OrderingAddress {
+        /// As it stands in the document.
+        address: String,
+    },
+    /// Access policies that cannot be.
+    #[error("access policies of contract {contract}: {cause}")]
+    AccessPolicies {
+        /// The contract, shortened.
+        contract: String,
+        /// Why.
+        cause: String,
     },
     /// Two of a kind have one name.
     #[error("{kind} {name} is there twice")]
@@ -215,50 +286,6 @@ impl ChannelConfig {
         Bytes::from(serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// The configuration that `document` makes, if it can follow this one: today that is one with
-    /// other access policies. Whether these compile is not asked, as that takes the contracts' code;
-    /// hosts on which they do not permit nothing.
-    ///
-    /// # Errors
-    /// A sentence that says why it cannot.
-    pub fn followed_by(&self, document: &[u8]) -> Result<Self, String> {
-        let next: Self = serde_json::from_slice(document)
-            .map_err(|_| "the document is no channel configuration".to_owned())?;
-        if next.to_document() != document {
-            return Err("the document is not in its one encoding".to_owned());
-        }
-        let but_for_policies = Self {
-            access_policies: next.access_policies.clone(),
-            ..self.clone()
-        };
-        if next != but_for_policies {
-            return Err("only access policies can be changed".to_owned());
-        }
-        if next == *self {
-            return Err("it is the one in force".to_owned());
-        }
-        let mut names = BTreeSet::new();
-        for AccessPolicyFile { contract, text } in &next.access_policies {
-            let shown: String = contract.chars().take(64).collect();
-            if !self.contracts.iter().any(|known| known.name == *contract) {
-                return Err(format!(
-                    "there is no contract {shown} for its access policies"
-                ));
-            }
-            if !names.insert(contract) {
-                return Err(format!(
-                    "access policies of contract {shown} are there twice"
-                ));
-            }
-            if text.len() > ACCESS_TEXT_BYTES_MAX {
-                return Err(format!(
-                    "access policies of contract {shown} have more than {ACCESS_TEXT_BYTES_MAX} bytes"
-                ));
-            }
-        }
-        Ok(next)
-    }
-
     /// The channel's id.
     ///
     /// # Errors
@@ -278,26 +305,29 @@ impl ChannelConfig {
     /// What validation goes by.
     ///
     /// # Errors
-    /// [`ConfigError`] for the first name or endorsement policy that is not one.
+    /// [`ConfigError`] for the first name or policy that is not one.
     pub fn rules(&self) -> Result<ChannelRules, ConfigError> {
-        let mut rules = ChannelRules::default();
-        for organization in &self.organizations {
-            if !rules.members.insert(organization.msp_id.clone()) {
-                let name = organization.msp_id.to_string();
+        let mut members = BTreeSet::new();
+        for msp_id in self.members() {
+            if !members.insert(msp_id.clone()) {
+                let name = msp_id.to_string();
                 return Err(ConfigError::Twice {
                     kind: "organisation",
                     name,
                 });
             }
         }
+        let policy = |what: &str, text: &str| endorsement_policy(what, text, &members);
         let mut contracts = BTreeMap::new();
         for config in &self.contracts {
             let contract: ContractId = config.name.parse()?;
-            let endorsement_policy = config.endorsement_policy(&rules.members)?;
-            let version = config.version.clone();
+            let text = config.endorsement_policy.as_ref();
+            let text = text.unwrap_or(&self.endorsement_policy);
+            let what = format!("endorsement policy of contract {contract}");
             let deployed = ContractRules::Deployed {
-                version,
-                endorsement_policy,
+                sequence: config.sequence,
+                version: config.version.clone(),
+                endorsement_policy: policy(&what, text)?,
             };
             if contracts.insert(contract, deployed).is_some() {
                 let name = config.name.clone();
@@ -307,15 +337,31 @@ impl ChannelConfig {
                 });
             }
         }
-        rules.contracts = contracts;
-        Ok(rules)
+        policy("endorsement policy", &self.endorsement_policy)?;
+        Ok(ChannelRules {
+            governance: policy("governance policy", &self.governance_policy)?,
+            lifecycle: policy("lifecycle policy", &self.lifecycle_policy)?,
+            contracts,
+            members,
+        })
+    }
+
+    /// The members with all that they trust.
+    ///
+    /// # Errors
+    /// [`ConfigError::Organization`] for the first whose certificates or lists cannot be used.
+    pub fn membership(&self, signatures: Arc<SignatureCache>) -> Result<Membership, ConfigError> {
+        let msps = self.organizations.iter();
+        let msps = msps.map(|organization| Msp::new(&organization.msp));
+        let msps = msps.collect::<Result<Vec<_>, _>>()?;
+        Ok(Membership::with_signature_cache(msps, signatures))
     }
 
     /// The member organisations.
     pub fn members(&self) -> impl Iterator<Item = &MspId> {
         self.organizations
             .iter()
-            .map(|organization| &organization.msp_id)
+            .map(|organization| &organization.msp.msp_id)
     }
 }
 
@@ -359,20 +405,30 @@ pub fn genesis_block(config: &ChannelConfig) -> Bytes {
 mod tests {
     use super::*;
 
-    fn config() -> ChannelConfig {
+    pub(super) fn config() -> ChannelConfig {
         ChannelConfig {
             channel: "providers".to_owned(),
             created: "2026-01-01T00:00:00Z".to_owned(),
-            organizations: vec![MspConfig::new(
-                "HospitalMSP".parse().unwrap(),
-                "root".to_owned(),
-                "tls".to_owned(),
-            )],
+            organizations: vec![OrganizationConfig {
+                msp: MspConfig::new(
+                    "HospitalMSP".parse().unwrap(),
+                    "root".to_owned(),
+                    "tls".to_owned(),
+                ),
+                hosts: vec!["hospital.example:7051".to_owned()],
+            }],
+            ordering: OrderingConfig {
+                address: "hospital.example:7051".to_owned(),
+            },
+            governance_policy: GOVERNANCE_DEFAULT.to_owned(),
+            lifecycle_policy: ENDORSEMENT_DEFAULT.to_owned(),
+            endorsement_policy: ENDORSEMENT_DEFAULT.to_owned(),
             contracts: vec![ContractConfig {
                 name: "emr".to_owned(),
+                sequence: 1,
                 version: "1.0.0".to_owned(),
                 sha256: "00".repeat(32),
-                endorsement_policy: "AND('HospitalMSP.peer')".to_owned(),
+                endorsement_policy: Some("AND('HospitalMSP.peer')".to_owned()),
             }],
             access_policies: vec![AccessPolicyFile {
                 contract: "emr".to_owned(),
@@ -408,54 +464,11 @@ mod tests {
                 .to_string()
         };
         assert!(
-            error(|c| c.contracts[0].endorsement_policy = "HospitalMSP".into()).contains("emr")
+            error(|c| c.contracts[0].endorsement_policy = Some("HospitalMSP".into()))
+                .contains("emr")
         );
         assert!(error(|c| c.contracts.push(c.contracts[0].clone())).contains("emr is there twice"));
         assert!(error(|c| c.organizations.push(c.organizations[0].clone())).contains("twice"));
         assert!(error(|c| c.batch.bytes_max = 0).contains("bytes_max"));
-    }
-
-    #[test]
-    fn access_policies_can_be_changed_and_nothing_else() {
-        let now = config();
-        let follow = |change: &dyn Fn(&mut ChannelConfig)| {
-            let mut next = config();
-            change(&mut next);
-            now.followed_by(&next.to_document())
-        };
-        let policy = |contract: &str, text: &str| AccessPolicyFile {
-            contract: contract.to_owned(),
-            text: text.to_owned(),
-        };
-        let next = follow(&|c| c.access_policies = vec![policy("emr", "// nobody")]).unwrap();
-        assert_eq!(next.access_policies[0].text, "// nobody");
-        assert!(follow(&|c| c.access_policies.clear()).is_ok());
-        let refused = |change: &dyn Fn(&mut ChannelConfig)| follow(change).unwrap_err();
-        assert_eq!(
-            refused(&|c| c.batch.bytes_max += 1),
-            "only access policies can be changed"
-        );
-        assert_eq!(
-            refused(&|c| c.access_policies = vec![policy("cards", "")]),
-            "there is no contract cards for its access policies"
-        );
-        assert!(
-            refused(&|c| c.access_policies = vec![policy("emr", ""), policy("emr", "")])
-                .contains("twice")
-        );
-        let long = "/".repeat(ACCESS_TEXT_BYTES_MAX + 1);
-        assert!(refused(&|c| c.access_policies = vec![policy("emr", &long)]).contains("more than"));
-        let mut spaced = now.to_document().to_vec();
-        spaced.push(b' ');
-        assert!(
-            now.followed_by(&spaced)
-                .unwrap_err()
-                .contains("one encoding")
-        );
-        assert!(
-            now.followed_by(b"{}")
-                .unwrap_err()
-                .contains("no channel configuration")
-        );
     }
 }

@@ -3,7 +3,7 @@
 use cordon_execute::{InstallError, LinkError};
 use cordon_ledger::LedgerError;
 use cordon_order::OrderError;
-use cordon_types::ContractId;
+use cordon_types::{ChannelId, ContractId, MspId};
 
 use crate::config::ConfigError;
 
@@ -37,7 +37,7 @@ pub enum ChannelError {
     },
     /// The host does not have a contract's code.
     #[error(
-        "this host has no component with SHA-256 {sha256}, which the channel runs as contract {contract}"
+        "this host has no component with SHA-256 {sha256}, which the channel runs as contract {contract}: install its package (cordon contract install)"
     )]
     NoComponent {
         /// The contract.
@@ -66,6 +66,16 @@ pub enum ChannelError {
     /// The contracts of the channel do not fit each other.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// The organisation has left the channel.
+    #[error(
+        "{organization} is no longer a member of channel {channel}: what is on this host stays as it is, and nothing more comes"
+    )]
+    NotMember {
+        /// The channel.
+        channel: ChannelId,
+        /// The organisation of this host.
+        organization: MspId,
+    },
     /// A mistake of this host.
     #[error("{0}")]
     Internal(String),

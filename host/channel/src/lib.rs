@@ -18,10 +18,11 @@ mod verify;
 
 pub use access::ContractAccess;
 pub use channel::valid_config;
-pub use channel::{Channel, ComponentStore, Components, STATE_CACHE_BYTES};
+pub use channel::{Channel, ComponentStore, Components, Current, STATE_CACHE_BYTES};
 pub use commits::{Commits, Committed, Waiting};
 pub use config::{
-    BatchConfig, BlockReaders, ChannelConfig, ConfigError, ContractConfig, genesis_block,
+    BatchConfig, BlockReaders, ChannelConfig, ConfigError, ContractConfig, ENDORSEMENT_DEFAULT,
+    GOVERNANCE_DEFAULT, OrderingConfig, OrganizationConfig, endorsement_policy, genesis_block,
 };
 pub use error::ChannelError;
 pub use replay::{

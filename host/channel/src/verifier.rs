@@ -7,6 +7,7 @@ use cordon_policy::{Signer, SignerRole};
 use cordon_validate::{ConfigVerifier, IdentityRefusal, IdentityVerifier};
 use cordon_wire::sha256;
 
+use crate::channel::Current;
 use crate::config::ChannelConfig;
 
 /// Judges by the channel's membership and the configuration in force.
@@ -14,6 +15,16 @@ pub(crate) struct Verifier<'a> {
     pub(crate) membership: &'a Membership,
     pub(crate) sequence: u64,
     pub(crate) config: Arc<ChannelConfig>,
+}
+
+impl<'a> Verifier<'a> {
+    pub(crate) fn new(current: &'a Current) -> Self {
+        Self {
+            membership: &current.membership,
+            sequence: current.sequence,
+            config: Arc::clone(&current.config),
+        }
+    }
 }
 
 impl ConfigVerifier for Verifier<'_> {

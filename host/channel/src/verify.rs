@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cordon_identity::{Membership, Msp};
+use cordon_identity::Membership;
 use cordon_types::{ChannelId, TxId, ValidationCode, Version};
 use cordon_validate::{
     ChannelRules, Checked, Committed, Needs, StateKey, StateRange, check, claimed_tx_id,
@@ -15,7 +15,7 @@ use cordon_validate::{
 use cordon_wire::WireError;
 use cordon_wire::block::CommittedBlock;
 
-use crate::committer::valid_config;
+use crate::committer::{after, valid_config};
 use crate::config::{ChannelConfig, ConfigError};
 use crate::verifier::Verifier;
 
@@ -98,16 +98,11 @@ impl ChainVerifier {
         let config = ChannelConfig::from_genesis(genesis)?;
         let block = CommittedBlock::parse(genesis)
             .map_err(|source| VerifyError::Block { number: 0, source })?;
-        let msps = config
-            .organizations
-            .iter()
-            .map(Msp::new)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(ConfigError::from)?;
+        config.check()?;
         Ok(Self {
             id: config.id()?,
             rules: config.rules()?,
-            membership: Membership::new(msps),
+            membership: config.membership(Arc::default())?,
             sequence: 0,
             config: Arc::new(config),
             last_config: 0,
@@ -194,15 +189,16 @@ impl ChainVerifier {
             return Err(chain("commit hash"));
         }
 
-        if let Some(config) = valid_config(&checked, &block.codes) {
-            let internal = |what| VerifyError::Internal { number, what };
-            let next = self
-                .config
-                .followed_by(&config.document)
-                .map_err(internal)?;
-            self.sequence = config.sequence;
-            self.config = Arc::new(next);
+        let internal = |what| VerifyError::Internal { number, what };
+        if valid_config(&checked, &block.codes).is_some() {
             self.last_config = number;
+        }
+        let changed = after(self.sequence, &self.config, &checked, &block.codes);
+        if let Some((sequence, config)) = changed.map_err(internal)? {
+            self.sequence = sequence;
+            self.rules = config.rules()?;
+            self.membership = config.membership(Arc::clone(self.membership.signatures()))?;
+            self.config = Arc::new(config);
         }
         if block.last_config != self.last_config {
             return Err(chain("last configuration"));

@@ -83,6 +83,28 @@ fn now() -> (i64, i32) {
     )
 }
 
+/// The approval of configuration `sequence` of `channel` by `signer`.
+///
+/// # Errors
+/// [`ClientError::Identity`] when the key cannot sign.
+pub fn approve(
+    signer: &Signer,
+    channel: &str,
+    sequence: u64,
+    document: &Bytes,
+) -> Result<ConfigSignature, ClientError> {
+    let signature_header = encode(&SignatureHeader {
+        creator: signer.serialized(),
+        nonce: Bytes::copy_from_slice(&nonce()?),
+    });
+    let update = config_update(channel, sequence, document);
+    let signature = signer.sign(&[signature_header.as_ref(), &update].concat())?;
+    Ok(ConfigSignature {
+        signature_header,
+        signature,
+    })
+}
+
 /// A function to call, with its arguments.
 #[derive(Clone)]
 pub struct Call {
@@ -292,8 +314,8 @@ impl Client {
         self.commit(self.endorse(self.propose(call)?).await?).await
     }
 
-    /// Puts configuration `sequence` on the channel's ledger, approved by these admins, and waits until
-    /// it is committed.
+    /// Puts configuration `sequence` on the channel's ledger, approved by these, and waits until it is
+    /// committed.
     ///
     /// # Errors
     /// As [`Client::transact`].
@@ -301,26 +323,13 @@ impl Client {
         &self,
         sequence: u64,
         document: &Bytes,
-        admins: &[Arc<Signer>],
+        approvals: Vec<ConfigSignature>,
     ) -> Result<Receipt, ClientError> {
-        let update = config_update(&self.channel, sequence, document);
-        let approval = |admin: &Arc<Signer>| {
-            let signature_header = encode(&SignatureHeader {
-                creator: admin.serialized(),
-                nonce: Bytes::copy_from_slice(&nonce()?),
-            });
-            let signature = admin.sign(&[signature_header.as_ref(), &update].concat())?;
-            Ok(ConfigSignature {
-                signature_header,
-                signature,
-            })
-        };
-        let approvals = admins.iter().map(approval);
         let (payload, tx_id) = config_payload(
             &self.channel,
             sequence,
             document,
-            approvals.collect::<Result<_, ClientError>>()?,
+            approvals,
             self.signer.serialized(),
             nonce()?,
             now(),

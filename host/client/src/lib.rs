@@ -8,5 +8,5 @@
 mod client;
 mod error;
 
-pub use client::{Call, Client, Endpoint, Prepared, Proposal, Receipt};
+pub use client::{Call, Client, Endpoint, Prepared, Proposal, Receipt, approve};
 pub use error::{ClientError, Detail};

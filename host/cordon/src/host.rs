@@ -1,23 +1,23 @@
 //! One organisation's host: its configuration, and everything started from it in a readable order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use cordon_channel::{Channel, ChannelConfig, ComponentStore};
+use cordon_channel::{Channel, ChannelConfig, ChannelError, ComponentStore};
 use cordon_endorse::Endorser;
 use cordon_execute::Runtime;
-use cordon_gateway::{Executions, Host, HostOptions, Peer, Tls, TlsOptions, serve};
-use cordon_identity::{Certificate, Membership, Msp, SignatureCache};
-use cordon_order::{EmbeddedLog, HostCredentials, OrderingLog, RemoteLog};
+use cordon_gateway::{Executions, Host, HostOptions, Tls, serve};
+use cordon_identity::{Membership, Msp, SignatureCache};
 use cordon_policy::AccessPolicyFile;
-use cordon_types::{ChannelId, MspId};
+use cordon_types::MspId;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use crate::administration::HostAdministration;
+use crate::wiring::{Material, Wiring};
 use crate::{compiler, material};
 
 /// `host.toml`. Paths are relative to the file.
@@ -42,9 +42,10 @@ pub(crate) struct HostConfig {
     /// Channels this host is a member of.
     #[serde(default)]
     pub(crate) channels: Vec<ChannelSection>,
-    /// Hosts of other organisations.
-    #[serde(default)]
-    pub(crate) peers: Vec<PeerSection>,
+    /// Where a host is reached, by the address that a channel's configuration has for it, when it is
+    /// not there: behind a proxy, or another name inside a network.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) address_overrides: BTreeMap<String, String>,
 }
 
 /// A channel in `host.toml`.
@@ -53,27 +54,6 @@ pub(crate) struct HostConfig {
 pub(crate) struct ChannelSection {
     /// The channel's block 0.
     pub(crate) genesis: PathBuf,
-    /// Where the ordering log is.
-    pub(crate) ordering: OrderingSection,
-}
-
-/// Where the ordering log of a channel is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum OrderingSection {
-    /// In this process.
-    Here,
-    /// At the host with this address, one of `peers`.
-    At(String),
-}
-
-/// Another organisation's host in `host.toml`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PeerSection {
-    pub(crate) msp_id: String,
-    pub(crate) address: String,
-    pub(crate) server_name: String,
 }
 
 impl HostConfig {
@@ -130,7 +110,8 @@ impl Shared {
 /// A host that runs.
 pub(crate) struct RunningHost {
     channels: Vec<Arc<Channel>>,
-    committers: Vec<tokio::task::JoinHandle<()>>,
+    /// Those that follow ordering logs and configurations.
+    tasks: Vec<tokio::task::JoinHandle<()>>,
     server: tokio::task::JoinHandle<Result<(), cordon_gateway::ServeError>>,
     stop: tokio::sync::watch::Sender<bool>,
 }
@@ -143,74 +124,46 @@ impl RunningHost {
         shared: &Shared,
     ) -> Result<Self> {
         let msp_id: MspId = config.msp_id.parse()?;
-        let signer = Arc::new(material::signer(msp_id.clone(), &config.msp)?);
-        let certificate = material::read(&config.tls.join("server.crt"))?;
-        let key = material::read(&config.tls.join("server.key"))?;
-
-        let genesis: Vec<(Bytes, ChannelConfig)> = config
-            .channels
-            .iter()
-            .map(|section| {
-                let error = || format!("cannot use {}", section.genesis.display());
-                let block = Bytes::from(std::fs::read(&section.genesis).with_context(error)?);
-                let channel = ChannelConfig::from_genesis(&block).with_context(error)?;
-                Ok((block, channel))
-            })
-            .collect::<Result<_>>()?;
-        // Whose TLS certificates are trusted: those of the channels' members, and nobody else's.
-        let roots = tls_roots(genesis.iter().map(|(_, config)| config));
-        let peers = config
-            .peers
-            .iter()
-            .map(|peer| {
-                let roots = roots
-                    .get(&peer.msp_id)
-                    .with_context(|| format!("{} is on no channel of this host", peer.msp_id))?;
-                let id = peer.msp_id.parse()?;
-                let address = peer.address.clone();
-                Ok(Peer::new(
-                    id,
-                    address,
-                    &peer.server_name,
-                    roots,
-                    &certificate,
-                    &key,
-                )?)
-            })
-            .collect::<Result<Vec<_>>>()?;
-
+        let local = material::local_msp(msp_id.clone(), &config.msp)?;
+        let material = Material {
+            signer: Arc::new(material::signer(msp_id.clone(), &config.msp)?),
+            tls_certificate: material::read(&config.tls.join("server.crt"))?,
+            tls_key: material::read(&config.tls.join("server.key"))?,
+            tls_root: local.tls_root_certs.join("\n"),
+        };
+        let endorser = Endorser::new(Arc::clone(&material.signer));
+        let wiring = Wiring::new(&config, msp_id.clone(), material);
         let local = Membership::new(
             [Msp::new(&material::local_msp(msp_id.clone(), &config.msp)?)
                 .with_context(|| format!("cannot use {}", config.msp.display()))?],
         );
-
         // Before anything is opened: TLS is what is most often set up wrongly.
-        let tls = Tls::new(&TlsOptions {
-            certificate: certificate.clone(),
-            key,
-            client_roots: roots.into_values().collect(),
-        })?;
-        let shown = Certificate::from_pem(certificate.as_bytes())?;
-        let vouch = |channel: &ChannelId| -> Result<HostCredentials> {
-            let statement = HostCredentials::statement(channel, shown.der());
-            Ok(HostCredentials {
-                creator: signer.serialized(),
-                signature: signer.sign(&statement)?,
-            })
-        };
+        let tls = Tls::new(&wiring.tls_options(&[]))?;
+
         let components = ComponentStore::new(config.components.clone(), shared.runtime.clone());
         let signatures = Arc::new(SignatureCache::default());
-        let mut ordering_logs = BTreeMap::new();
+        let wiring = Arc::new(wiring);
         let mut channels = Vec::new();
-        for (section, (block, channel_config)) in config.channels.iter().zip(genesis) {
-            let id = channel_config.id()?;
-            let log = open_log(&config, section, &channel_config, &peers, &vouch)?;
-            if let OrderingLog::Embedded(log) = &log {
-                ordering_logs.insert(id.clone(), log.clone());
-            }
+        for section in &config.channels {
+            let error = || format!("cannot use {}", section.genesis.display());
+            let block = Bytes::from(std::fs::read(&section.genesis).with_context(error)?);
+            let id = ChannelConfig::from_genesis(&block)
+                .with_context(error)?
+                .id()?;
             let dir = config.data.join("channels").join(id.as_str());
             let (components, signatures) = (components.clone(), Arc::clone(&signatures));
-            let opening = move || Channel::open(&dir, &block, log, &components, signatures);
+            let (organization, wiring) = (msp_id.clone(), Arc::clone(&wiring));
+            let runtime = tokio::runtime::Handle::current();
+            let opening = move || {
+                let log = |config: &ChannelConfig| {
+                    // Connections live on the runtime.
+                    let _on = runtime.enter();
+                    wiring
+                        .log(config)
+                        .map_err(|error| ChannelError::Internal(format!("{error:#}")))
+                };
+                Channel::open(&dir, &block, organization, &components, signatures, log)
+            };
             let (channel, report) = tokio::task::spawn_blocking(opening)
                 .await?
                 .with_context(|| format!("cannot open channel {id}"))?;
@@ -222,24 +175,29 @@ impl RunningHost {
             }
             channels.push(Arc::new(channel));
         }
+        let configs: Vec<_> = channels.iter().map(|channel| channel.config()).collect();
+        tls.replace(&wiring.tls_options(&configs))?;
+        let neighbours = wiring.neighbours(&configs)?;
 
         let host = Host::new(HostOptions {
             msp_id,
             address: config.address.clone(),
-            endorser: Endorser::new(Arc::clone(&signer)),
+            endorser,
             channels: channels.clone(),
-            peers,
-            ordering_logs,
+            neighbours,
             executions: Arc::clone(&shared.executions),
             local,
             administration: Arc::new(HostAdministration {
                 address: config.address.clone(),
             }),
         });
-        let committers = channels
-            .iter()
-            .map(|channel| tokio::spawn(Arc::clone(channel).run()))
-            .collect();
+        let following = wiring.follow(Arc::clone(&host), tls.clone(), channels.clone());
+        let mut tasks = vec![tokio::spawn(following)];
+        tasks.extend(
+            channels
+                .iter()
+                .map(|channel| tokio::spawn(Arc::clone(channel).run())),
+        );
         let (stop, mut stopping) = tokio::sync::watch::channel(false);
         let server = tokio::spawn(async move {
             let stop = async move {
@@ -249,7 +207,7 @@ impl RunningHost {
         });
         Ok(Self {
             channels,
-            committers,
+            tasks,
             server,
             stop,
         })
@@ -275,56 +233,13 @@ impl RunningHost {
     pub(crate) async fn stop(self) -> Result<()> {
         self.stop.send_replace(true);
         let served = self.server.await;
-        for committer in self.committers {
-            committer.abort();
-            let _ = committer.await;
+        for task in self.tasks {
+            task.abort();
+            let _ = task.await;
         }
         for channel in self.channels {
             tokio::task::spawn_blocking(move || channel.ledger().close()).await??;
         }
         Ok(served??)
-    }
-}
-
-/// TLS authorities by organisation: those of all channels together.
-fn tls_roots<'a>(channels: impl Iterator<Item = &'a ChannelConfig>) -> BTreeMap<String, String> {
-    let mut roots: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-    for organization in channels.flat_map(|channel| &channel.organizations) {
-        let known = roots.entry(organization.msp_id.to_string()).or_default();
-        known.extend(organization.tls_root_certs.iter().map(String::as_str));
-    }
-    let joined = |roots: BTreeSet<&str>| roots.into_iter().collect::<Vec<_>>().join("\n");
-    roots
-        .into_iter()
-        .map(|(msp_id, roots)| (msp_id, joined(roots)))
-        .collect()
-}
-
-fn open_log(
-    config: &HostConfig,
-    section: &ChannelSection,
-    channel: &ChannelConfig,
-    peers: &[Peer],
-    vouch: &dyn Fn(&ChannelId) -> Result<HostCredentials>,
-) -> Result<OrderingLog> {
-    let id: ChannelId = channel.id()?;
-    match &section.ordering {
-        OrderingSection::Here => {
-            let dir = config.data.join("ordering").join(id.as_str());
-            let (log, cut) = EmbeddedLog::open(&dir, channel.limits()?)
-                .with_context(|| format!("cannot open the ordering log of channel {id}"))?;
-            if let Some(cut) = cut {
-                tracing::warn!(channel = %id, ?cut, "an unfinished record was cut off the ordering log; it was never acknowledged");
-            }
-            Ok(OrderingLog::Embedded(log))
-        }
-        OrderingSection::At(address) => {
-            let Some(peer) = peers.iter().find(|peer| peer.address() == address) else {
-                bail!("channel {id}: the ordering log is at {address}, which is none of the peers");
-            };
-            let credentials = vouch(&id)?;
-            let log = RemoteLog::new(id, address.clone(), peer.connection(), credentials);
-            Ok(OrderingLog::Remote(Box::new(log)))
-        }
     }
 }

@@ -2,9 +2,11 @@
 
 mod administration;
 mod bench;
+mod channel;
 mod compiler;
 mod contract;
 mod demo;
+mod governance;
 mod host;
 mod ledger;
 mod load;
@@ -18,6 +20,7 @@ mod scratch;
 mod store;
 mod tx;
 mod up;
+mod wiring;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -68,6 +71,9 @@ enum Command {
     /// Look at contracts before they are deployed, and run their cases.
     #[command(subcommand)]
     Contract(contract::ContractCommand),
+    /// A channel's configuration: read it, propose and approve changes, see every version.
+    #[command(subcommand)]
+    Channel(channel::ChannelCommand),
     /// Access policies of a channel: who may call what.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -142,6 +148,7 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Tx(command) => tx::run(command, output).await,
         Command::Ledger(command) => ledger::run(command, output).await,
         Command::Contract(command) => contract::run(&command, output),
+        Command::Channel(command) => channel::run(command, output).await,
         Command::Policy(command) => policy::run(command, output).await,
         Command::Demo(args) => unless_interrupted(demo::demo(&args, output)).await,
         Command::Bench(args) => unless_interrupted(bench::bench(&args, output)).await,

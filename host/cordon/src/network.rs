@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use cordon_channel::{BatchConfig, BlockReaders, ContractConfig};
+use cordon_channel::{
+    BatchConfig, BlockReaders, ContractConfig, ENDORSEMENT_DEFAULT, GOVERNANCE_DEFAULT,
+    endorsement_policy,
+};
 use cordon_execute::Settings;
 use cordon_policy::AccessPolicyFile;
 use cordon_types::{ChannelId, MspId};
@@ -43,6 +46,14 @@ pub(crate) struct User {
     pub(crate) attributes: BTreeMap<String, String>,
 }
 
+fn governance_default() -> String {
+    GOVERNANCE_DEFAULT.to_owned()
+}
+
+fn endorsement_default() -> String {
+    ENDORSEMENT_DEFAULT.to_owned()
+}
+
 fn client() -> String {
     "client".to_owned()
 }
@@ -58,6 +69,15 @@ pub(crate) struct ChannelEntry {
     pub(crate) ordering: String,
     #[serde(default)]
     pub(crate) batch: BatchConfig,
+    /// Who must approve changes of the channel's configuration.
+    #[serde(default = "governance_default")]
+    pub(crate) governance_policy: String,
+    /// Whose hosts must endorse the commit of a contract.
+    #[serde(default = "endorsement_default")]
+    pub(crate) lifecycle_policy: String,
+    /// Who must endorse calls of contracts without an endorsement policy of their own.
+    #[serde(default = "endorsement_default")]
+    pub(crate) endorsement_policy: String,
     pub(crate) contracts: Vec<ContractEntry>,
     /// Folder with the access policies, `<contract>.cedar`, relative to the network file; by default
     /// it has the channel's name.
@@ -133,7 +153,9 @@ pub(crate) struct ContractEntry {
     pub(crate) version: String,
     /// The component, relative to the network file.
     pub(crate) component: PathBuf,
-    pub(crate) endorsement_policy: String,
+    /// Who must endorse; the channel's when absent.
+    #[serde(default)]
+    pub(crate) endorsement_policy: Option<String>,
 }
 
 impl ContractEntry {
@@ -141,6 +163,7 @@ impl ContractEntry {
     pub(crate) fn config(&self, sha256: String) -> ContractConfig {
         ContractConfig {
             name: self.name.clone(),
+            sequence: 1,
             version: self.version.clone(),
             sha256,
             endorsement_policy: self.endorsement_policy.clone(),
@@ -243,11 +266,18 @@ impl Network {
                 .collect::<Result<BTreeSet<MspId>>>()?;
             let error = || format!("channel {name}");
             channel.batch.limits().with_context(error)?;
+            for (what, text) in [
+                ("governance policy", &channel.governance_policy),
+                ("lifecycle policy", &channel.lifecycle_policy),
+                ("endorsement policy", &channel.endorsement_policy),
+            ] {
+                endorsement_policy(what, text, &members).with_context(error)?;
+            }
             for contract in &channel.contracts {
-                contract
-                    .config(String::new())
-                    .endorsement_policy(&members)
-                    .with_context(error)?;
+                if let Some(text) = &contract.endorsement_policy {
+                    let what = format!("endorsement policy of contract {}", contract.name);
+                    endorsement_policy(&what, text, &members).with_context(error)?;
+                }
             }
         }
         Ok(())

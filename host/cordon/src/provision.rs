@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use cordon_channel::{ChannelConfig, genesis_block};
+use cordon_channel::{ChannelConfig, OrderingConfig, OrganizationConfig, genesis_block};
 use cordon_compile::read_component;
 use cordon_execute::Contract;
 use cordon_policy::{AccessPolicies, AccessPolicyFile};
@@ -15,7 +15,7 @@ use cordon_types::ContractId;
 use serde::{Deserialize, Serialize};
 
 use crate::compiler;
-use crate::host::{ChannelSection, HostConfig, OrderingSection, PeerSection};
+use crate::host::{ChannelSection, HostConfig};
 use crate::material::{OrganizationDir, SERVER_NAME, read, write};
 use crate::network::{ChannelEntry, Network, access_policies_of};
 
@@ -96,20 +96,60 @@ pub(crate) fn provision(network: &Network, text: &str, dir: &Path) -> Result<Pro
             write(&marker, text)?;
         }
     }
-    let hosts = network
-        .organizations
-        .iter()
-        .map(|organization| {
-            let channels: Vec<&ChannelEntry> = network
-                .channels
-                .iter()
-                .filter(|channel| channel.organizations.contains(&organization.name))
-                .collect();
-            write_connection(dir, &organization.name, organization, &channels)?;
-            write_host(network, dir, organization, &channels)
-        })
-        .collect::<Result<_>>()?;
+    let mut hosts = Vec::new();
+    for organization in &network.organizations {
+        let channels: Vec<&ChannelEntry> = network
+            .channels
+            .iter()
+            .filter(|channel| channel.organizations.contains(&organization.name))
+            .collect();
+        write_connection(dir, &organization.name, organization, &channels)?;
+        let path = host_dir(dir, &organization.name).join("host.toml");
+        if !path.exists() {
+            write_host(&path, organization, &channels)?;
+        }
+        hosts.push(path);
+    }
+    move_hosts(network, &hosts)?;
     Ok(Provisioned { hosts })
+}
+
+/// Hosts keep the addresses that channels know them by, wherever they listen now.
+fn move_hosts(network: &Network, paths: &[PathBuf]) -> Result<()> {
+    let mut configs = Vec::new();
+    for path in paths {
+        let text = read(path)?;
+        let config: HostConfig = toml::from_str(&text)
+            .with_context(|| format!("{} is not a host's configuration", path.display()))?;
+        configs.push(config);
+    }
+    let moved =
+        |config: &HostConfig, port: u16| (config.address != address(port)).then(|| address(port));
+    let places: Vec<(String, Option<String>)> = configs
+        .iter()
+        .zip(&network.organizations)
+        .map(|(config, organization)| (config.address.clone(), moved(config, organization.port)))
+        .collect();
+    for (index, config) in configs.iter_mut().enumerate() {
+        let before = toml::to_string(config)?;
+        for (other, (address, place)) in places.iter().enumerate() {
+            match place {
+                _ if other == index => config.listen.clone_from(place),
+                Some(place) => {
+                    config
+                        .address_overrides
+                        .insert(address.clone(), place.clone());
+                }
+                None => {
+                    config.address_overrides.remove(address);
+                }
+            }
+        }
+        if before != toml::to_string(config)? {
+            write_host_config(&paths[index], config)?;
+        }
+    }
+    Ok(())
 }
 
 fn create(network: &Network, dir: &Path) -> Result<()> {
@@ -172,7 +212,10 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
                 .organization(name)
                 .context("checked when the file was read")?;
             let folder = OrganizationDir::new(dir, name);
-            organizations.push(folder.msp_config(organization.msp_id.parse()?)?);
+            organizations.push(OrganizationConfig {
+                msp: folder.msp_config(organization.msp_id.parse()?)?,
+                hosts: vec![address(organization.port)],
+            });
             for (sha256, bytes) in &components {
                 let path = host_dir(dir, name).join(format!("components/{sha256}.wasm"));
                 if let Some(parent) = path.parent() {
@@ -186,6 +229,17 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
             channel: channel.name.clone(),
             created: created.clone(),
             organizations,
+            ordering: OrderingConfig {
+                address: address(
+                    network
+                        .organization(&channel.ordering)
+                        .context("checked when the file was read")?
+                        .port,
+                ),
+            },
+            governance_policy: channel.governance_policy.clone(),
+            lifecycle_policy: channel.lifecycle_policy.clone(),
+            endorsement_policy: channel.endorsement_policy.clone(),
             contracts,
             access_policies,
             block_readers: channel.block_readers,
@@ -262,50 +316,15 @@ fn write_connection(
 }
 
 fn write_host(
-    network: &Network,
-    dir: &Path,
+    path: &Path,
     organization: &crate::network::Organization,
     channels: &[&ChannelEntry],
-) -> Result<PathBuf> {
+) -> Result<()> {
     let name = &organization.name;
     let material = PathBuf::from("../../organizations").join(name).join("host");
-    let peer = |name: &str| -> Result<PeerSection> {
-        let other = network
-            .organization(name)
-            .context("checked when the file was read")?;
-        Ok(PeerSection {
-            msp_id: other.msp_id.clone(),
-            address: address(other.port),
-            server_name: SERVER_NAME.to_owned(),
-        })
-    };
-    let mut peers: Vec<PeerSection> = Vec::new();
-    let mut sections = Vec::new();
-    for channel in channels {
-        for member in channel
-            .organizations
-            .iter()
-            .filter(|member| *member != name)
-        {
-            let peer = peer(member)?;
-            if !peers.iter().any(|known| known.address == peer.address) {
-                peers.push(peer);
-            }
-        }
-        sections.push(ChannelSection {
-            genesis: genesis_path(&channel.name),
-            ordering: if channel.ordering == *name {
-                OrderingSection::Here
-            } else {
-                OrderingSection::At(address(
-                    network
-                        .organization(&channel.ordering)
-                        .context("checked")?
-                        .port,
-                ))
-            },
-        });
-    }
+    let sections = channels.iter().map(|channel| ChannelSection {
+        genesis: genesis_path(&channel.name),
+    });
     let config = HostConfig {
         msp_id: organization.msp_id.clone(),
         address: address(organization.port),
@@ -314,15 +333,17 @@ fn write_host(
         tls: material.join("tls"),
         data: PathBuf::from("data"),
         components: PathBuf::from("components"),
-        channels: sections,
-        peers,
+        channels: sections.collect(),
+        address_overrides: BTreeMap::new(),
     };
-    let path = host_dir(dir, name).join("host.toml");
+    write_host_config(path, &config)
+}
+
+fn write_host_config(path: &Path, config: &HostConfig) -> Result<()> {
     let text = format!(
-        "# The host of {name}. Paths are relative to this file. Start it with\n#   cordon host run --config {}\n\n{}",
-        "host.toml",
-        toml::to_string(&config)?
+        "# The host of {}. Paths are relative to this file. Start it with\n#   cordon host run --config host.toml\n\n{}",
+        config.msp_id,
+        toml::to_string(config)?
     );
-    write(&path, &text)?;
-    Ok(path)
+    write(path, &text)
 }

@@ -17,6 +17,7 @@ use futures::{Stream, StreamExt as _};
 use tonic::Status;
 
 use crate::host::Host;
+use crate::reader::Reader;
 use crate::status::{Failure, Rpc};
 
 pub(crate) type EventStream = BoxStream<'static, Result<ChaincodeEventsResponse, Status>>;
@@ -30,10 +31,10 @@ pub(crate) fn chaincode_events(
     }
     let request: ChaincodeEventsRequest = decode(&signed.request, "chaincode events request")?;
     let door = host.door(&request.channel_id, &request.identity);
-    door.membership
+    door.membership()
         .verify(&request.identity, &[&signed.request], &signed.signature)
         .map_err(|error| Failure::Refused(host.detail(error.to_string())))?;
-    let channel = door.channel()?;
+    let (channel, current) = door.channel()?;
     if request.chaincode_id.is_empty() {
         return Err(Failure::Malformed("chaincode_id is missing".to_owned()));
     }
@@ -41,7 +42,8 @@ pub(crate) fn chaincode_events(
     let (start, after) = start(host, channel, &request)?;
     let contract = request.chaincode_id;
     let owner = Arc::clone(host);
-    let events = blocks(host, Arc::clone(channel), start).filter_map(move |block| {
+    let reader = Reader::new(request.identity, false, current);
+    let events = blocks(host, Arc::clone(channel), start, reader).filter_map(move |block| {
         let response = match block {
             Ok((number, block)) => {
                 let after = after
@@ -96,22 +98,27 @@ fn start(
     Ok((start, None))
 }
 
-/// Committed blocks from `start` on, as they come; ends with an error when the host shuts down or
-/// the channel stops.
+/// Committed blocks from `start` on, as they come; ends with an error when the host shuts down, the
+/// channel stops, or `reader` may no longer read.
 pub(crate) fn blocks(
     host: &Arc<Host>,
     channel: Arc<Channel>,
     start: u64,
+    reader: Reader,
 ) -> impl Stream<Item = Result<(u64, bytes::Bytes), Failure>> + Send + use<> {
     let host = Arc::clone(host);
     let height = channel.commits().height();
-    futures::stream::unfold(Some((host, channel, height, start)), |state| async move {
-        let (host, channel, mut height, number) = state?;
+    let state = Some((host, channel, height, start, reader));
+    futures::stream::unfold(state, |state| async move {
+        let (host, channel, mut height, number, mut reader) = state?;
         let failure = tokio::select! {
             // A block that is there is handed out before anything else is looked at.
             biased;
             reached = height.wait_for(|height| *height > number) => match reached {
-                Ok(_) => None,
+                Ok(_) if reader.may_read(&channel) => None,
+                Ok(_) => Some(Failure::Refused(
+                    host.detail("the channel no longer lets this identity read"),
+                )),
                 Err(_) => Some(Failure::ShuttingDown),
             },
             () = host.shutting_down() => Some(Failure::ShuttingDown),
@@ -125,7 +132,7 @@ pub(crate) fn blocks(
         match block {
             Ok(Ok(Some(block))) => Some((
                 Ok((number, block)),
-                Some((host, channel, height, number + 1)),
+                Some((host, channel, height, number + 1, reader)),
             )),
             Ok(Ok(None)) => Some((Err(Failure::ShuttingDown), None)),
             Ok(Err(error)) => Some((Err(host.broken(&error)), None)),

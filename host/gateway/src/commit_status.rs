@@ -25,10 +25,10 @@ pub(crate) async fn commit_status(
         .parse()
         .map_err(|error| Failure::Malformed(format!("{error}")))?;
     let door = host.door(&request.channel_id, &request.identity);
-    door.membership
+    door.membership()
         .verify(&request.identity, &[&signed.request], &signed.signature)
         .map_err(|error| Failure::Refused(host.detail(error.to_string())))?;
-    let channel = door.channel()?;
+    let (channel, _) = door.channel()?;
 
     // Wait first, look second: what is committed in between is not missed.
     let waiting = channel.commits().wait_for(tx_id);

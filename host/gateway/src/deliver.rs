@@ -25,6 +25,7 @@ use tonic::{Status, Streaming};
 
 use crate::chaincode_events::blocks;
 use crate::host::{Host, now};
+use crate::reader::Reader;
 use crate::status::Rpc;
 
 /// What of each block is sent.
@@ -78,7 +79,7 @@ async fn seek(
     content: Content,
     sender: &Sender,
 ) -> bool {
-    let (channel, info) = match check(host, envelope, content) {
+    let (channel, info, reader) = match check(host, envelope, content) {
         Ok(accepted) => accepted,
         Err(outcome) => return answer(sender, outcome).await,
     };
@@ -86,7 +87,7 @@ async fn seek(
         Ok(range) => range,
         Err(outcome) => return answer(sender, outcome).await,
     };
-    let mut blocks = Box::pin(blocks(host, Arc::clone(&channel), start));
+    let mut blocks = Box::pin(blocks(host, Arc::clone(&channel), start, reader));
     let mut next = start;
     while next <= stop {
         if info.behavior == FAIL_IF_NOT_READY && next >= channel.ledger().height() {
@@ -115,7 +116,7 @@ fn check(
     host: &Host,
     envelope: &EnvelopeMessage,
     content: Content,
-) -> Result<(Arc<Channel>, SeekInfo), Outcome> {
+) -> Result<(Arc<Channel>, SeekInfo, Reader), Outcome> {
     let parsed = Envelope::from_proto(envelope.clone()).map_err(|_| Outcome::BadRequest)?;
     let header = &parsed.header.channel_header;
     if header.r#type != HeaderType::DeliverSeekInfo as i32 {
@@ -127,7 +128,7 @@ fn check(
     }
     let door = host.door(&header.channel_id, &parsed.header.creator);
     let identity = door
-        .membership
+        .membership()
         .verify(
             &parsed.header.creator,
             &[&parsed.payload],
@@ -137,12 +138,14 @@ fn check(
     identity
         .check_validity(now())
         .map_err(|_| Outcome::Forbidden)?;
-    let channel = door.channel().map_err(|_| Outcome::NotFound)?;
-    if content != Content::Filtered && !channel.may_read_blocks(&identity) {
+    let (channel, current) = door.channel().map_err(|_| Outcome::NotFound)?;
+    if content != Content::Filtered && !current.may_read_blocks(&identity) {
         return Err(Outcome::Forbidden);
     }
     let info = SeekInfo::decode(parsed.data).map_err(|_| Outcome::BadRequest)?;
-    Ok((Arc::clone(channel), info))
+    let whole_blocks = content != Content::Filtered;
+    let reader = Reader::new(parsed.header.creator, whole_blocks, current);
+    Ok((Arc::clone(channel), info, reader))
 }
 
 /// First and last block asked for.

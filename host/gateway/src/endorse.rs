@@ -121,21 +121,21 @@ pub(crate) async fn endorse(
 }
 
 /// Whom to ask.
-enum Endorser<'a> {
+enum Endorser {
     This,
-    Other(&'a Peer),
+    Other(Box<Peer>),
 }
 
-fn plan<'a>(
-    host: &'a Host,
+fn plan(
+    host: &Host,
     accepted: &Accepted,
     named: &[MspId],
     lost: &[Detail],
-) -> Result<Vec<Endorser<'a>>, Failure> {
+) -> Result<Vec<Endorser>, Failure> {
     let channel = &accepted.channel;
-    let config = channel.config();
-    let members: Vec<&MspId> = config.members().collect();
-    let usable: Vec<&Peer> = host
+    let members: Vec<&MspId> = accepted.current.config().members().collect();
+    let neighbours = host.neighbours();
+    let usable: Vec<&Peer> = neighbours
         .peers
         .iter()
         .filter(|peer| members.contains(&&peer.msp_id))
@@ -153,7 +153,9 @@ fn plan<'a>(
         Failure::Unreachable(text, lost.to_vec())
     };
     let set: Vec<MspId> = if named.is_empty() {
-        let policies = channel.endorsement_policies(accepted.installed.id());
+        let policies = accepted
+            .current
+            .endorsement_policies(accepted.installed.id());
         let available: Vec<MspId> = std::iter::once(host.msp_id.clone())
             .chain(usable.iter().map(|peer| peer.msp_id.clone()))
             .collect();
@@ -180,7 +182,7 @@ fn plan<'a>(
         if msp_id == host.msp_id && std::mem::take(&mut this) {
             endorsers.push(Endorser::This);
         } else if let Some(index) = others.iter().position(|peer| peer.msp_id == msp_id) {
-            endorsers.push(Endorser::Other(others.remove(index)));
+            endorsers.push(Endorser::Other(Box::new(others.remove(index).clone())));
         } else if lost.iter().any(|detail| detail.msp_id == msp_id.as_str()) {
             return Err(unreachable());
         } else {
@@ -201,7 +203,7 @@ fn plan<'a>(
 
 async fn ask(
     host: &Arc<Host>,
-    endorser: &Endorser<'_>,
+    endorser: &Endorser,
     accepted: &Arc<Accepted>,
     signed: &protos::SignedProposal,
     height: u64,
@@ -261,7 +263,7 @@ fn check_endorsement(
         return Ok(reply);
     };
     let message: [&[u8]; 2] = [&reply.payload, &endorsement.endorser];
-    let membership = accepted.channel.membership();
+    let membership = accepted.current.membership();
     match membership.verify(&endorsement.endorser, &message, &endorsement.signature) {
         Ok(identity) if identity.msp_id() == msp_id => Ok(reply),
         Ok(identity) => Err(AnswerError::Refused(format!(

@@ -55,9 +55,9 @@ async fn elsewhere(
 ) -> Result<EvaluateResponse, Failure> {
     let mut details = Vec::new();
     let height = accepted.channel.ledger().height();
-    let config = accepted.channel.config();
-    let members: Vec<&MspId> = config.members().collect();
-    let peers = host
+    let members: Vec<&MspId> = accepted.current.config().members().collect();
+    let neighbours = host.neighbours();
+    let peers = neighbours
         .peers
         .iter()
         .filter(|peer| targets.contains(&peer.msp_id) && members.contains(&&peer.msp_id));

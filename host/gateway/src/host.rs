@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cordon_channel::Channel;
+use cordon_channel::{Channel, Current};
 use cordon_endorse::Endorser;
 use cordon_identity::Membership;
 use cordon_order::EmbeddedLog;
 use cordon_types::{ChannelId, MspId};
+use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::executions::Executions;
@@ -26,10 +27,8 @@ pub struct HostOptions {
     pub endorser: Endorser,
     /// Channels this host is a member of.
     pub channels: Vec<Arc<Channel>>,
-    /// Hosts of the channels' other organisations.
-    pub peers: Vec<Peer>,
-    /// Ordering logs that this process keeps and serves.
-    pub ordering_logs: BTreeMap<ChannelId, EmbeddedLog>,
+    /// Who else there is.
+    pub neighbours: Neighbours,
     /// Contract calls that run at once.
     pub executions: Arc<Executions>,
     /// The organisation as its own host knows it, channels or none.
@@ -38,45 +37,65 @@ pub struct HostOptions {
     pub administration: Arc<dyn Administration>,
 }
 
+/// What a host has to do with others, as its channels' configurations have it.
+#[derive(Default)]
+pub struct Neighbours {
+    /// The other hosts of the channels' organisations, of its own too.
+    pub peers: Vec<Peer>,
+    /// Ordering logs that this process keeps and serves.
+    pub ordering_logs: BTreeMap<ChannelId, EmbeddedLog>,
+}
+
 /// One organisation's host.
 pub struct Host {
     pub(crate) msp_id: MspId,
     pub(crate) address: String,
     pub(crate) endorser: Endorser,
     pub(crate) channels: BTreeMap<ChannelId, Arc<Channel>>,
-    pub(crate) peers: Vec<Peer>,
-    pub(crate) ordering_logs: BTreeMap<ChannelId, EmbeddedLog>,
+    neighbours: RwLock<Arc<Neighbours>>,
     pub(crate) executions: Arc<Executions>,
     pub(crate) local: Membership,
     pub(crate) administration: Arc<dyn Administration>,
     /// The organisations of all channels.
-    everyone: Membership,
+    everyone: RwLock<Arc<Membership>>,
     shutdown: watch::Sender<bool>,
 }
 
 impl Host {
     /// A host; [`serve`](crate::serve) makes it answer.
     pub fn new(options: HostOptions) -> Arc<Self> {
-        let memberships = options.channels.iter().map(|channel| channel.membership());
-        let everyone = Membership::of_all(memberships);
         let channels = options
             .channels
             .into_iter()
             .map(|channel| (channel.id().clone(), channel))
             .collect();
-        Arc::new(Self {
+        let host = Self {
             msp_id: options.msp_id,
             address: options.address,
             endorser: options.endorser,
             channels,
-            peers: options.peers,
-            ordering_logs: options.ordering_logs,
+            neighbours: RwLock::default(),
             executions: options.executions,
             local: options.local,
             administration: options.administration,
-            everyone,
+            everyone: RwLock::new(Arc::new(Membership::new([]))),
             shutdown: watch::Sender::new(false),
-        })
+        };
+        host.reconfigure(options.neighbours);
+        Arc::new(host)
+    }
+
+    /// To be called when what is in force on a channel has changed.
+    pub fn reconfigure(&self, neighbours: Neighbours) {
+        let in_force: Vec<_> = self.channels.values().map(|c| c.current()).collect();
+        let memberships = in_force.iter().map(|current| current.membership());
+        *self.everyone.write() = Arc::new(Membership::of_all(memberships));
+        *self.neighbours.write() = Arc::new(neighbours);
+    }
+
+    /// Who else there is.
+    pub(crate) fn neighbours(&self) -> Arc<Neighbours> {
+        Arc::clone(&self.neighbours.read())
     }
 
     /// Ends every stream with an error, so that clients notice and connections can close.
@@ -99,14 +118,15 @@ impl Host {
     }
 
     /// What somebody meets who names a channel.
-    pub(crate) fn door<'a>(&'a self, id: &'a str, creator: &[u8]) -> Door<'a> {
-        let channel = self
-            .channel(id)
-            .filter(|channel| channel.membership().names_member(creator));
+    pub(crate) fn door<'a>(&self, id: &'a str, creator: &[u8]) -> Door<'a> {
+        let found = self.channel(id).map(|channel| {
+            let current = channel.current();
+            (Arc::clone(channel), current)
+        });
         Door {
             id,
-            membership: channel.map_or(&self.everyone, |channel| channel.membership()),
-            channel,
+            everyone: Arc::clone(&self.everyone.read()),
+            found: found.filter(|(_, current)| current.membership().names_member(creator)),
         }
     }
 }
@@ -116,18 +136,27 @@ impl Host {
 /// be decided without the channel.
 pub(crate) struct Door<'a> {
     id: &'a str,
-    /// By whom identities are to be checked before anything else is said.
-    pub(crate) membership: &'a Membership,
-    channel: Option<&'a Arc<Channel>>,
+    everyone: Arc<Membership>,
+    found: Option<(Arc<Channel>, Arc<Current>)>,
 }
 
-impl<'a> Door<'a> {
-    /// The channel. To be asked for once the caller's identity and signature are checked.
+impl Door<'_> {
+    /// By whom identities are to be checked before anything else is said.
+    pub(crate) fn membership(&self) -> &Membership {
+        match &self.found {
+            Some((_, current)) => current.membership(),
+            None => &self.everyone,
+        }
+    }
+
+    /// The channel, and what was in force on it when the door was opened. To be asked for once the
+    /// caller's identity and signature are checked.
     ///
     /// # Errors
     /// [`Failure::ChannelUnknown`] for others than members.
-    pub(crate) fn channel(&self) -> Result<&'a Arc<Channel>, Failure> {
-        self.channel
+    pub(crate) fn channel(&self) -> Result<&(Arc<Channel>, Arc<Current>), Failure> {
+        self.found
+            .as_ref()
             .ok_or_else(|| Failure::ChannelUnknown(self.id.to_owned()))
     }
 }

@@ -43,7 +43,8 @@ impl CallerLedgers {
     /// certificates that this channel knows.
     fn channel(&self, id: &str) -> Option<&Arc<Channel>> {
         let channel = self.host.channel(id)?;
-        let identity = channel.membership().identity(&self.creator).ok()?;
+        let current = channel.current();
+        let identity = current.membership().identity(&self.creator).ok()?;
         identity.check_validity(self.time).ok()?;
         Some(channel)
     }
@@ -54,7 +55,8 @@ impl Ledgers for CallerLedgers {
         let Some(channel) = self.channel(channel) else {
             return Ok(None);
         };
-        channel
+        let current = channel.current();
+        current
             .executes()
             .map_err(|text| HostError::State(StateError(text)))?;
         if let Some(reason) = channel.stopped() {
@@ -64,14 +66,17 @@ impl Ledgers for CallerLedgers {
             );
             return Err(HostError::State(StateError(text)));
         }
-        let Some(installed) = channel.contract(contract) else {
+        let installed = current
+            .contract(contract)
+            .map_err(|text| HostError::State(StateError(text)))?;
+        let Some(installed) = installed else {
             return Ok(None);
         };
         Ok(Some(OpenedLedger {
             channel: channel.id().clone(),
             contract: Arc::clone(&installed.code),
             snapshot: Box::new(channel.ledger().snapshot_beside().ok_or(HostError::Busy)?),
-            access: Box::new(channel.access(installed.id(), self.creator.clone())),
+            access: Box::new(current.access(installed.id(), self.creator.clone())),
         }))
     }
 }

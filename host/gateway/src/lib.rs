@@ -23,6 +23,7 @@ mod local;
 mod ordering_log;
 mod peer;
 mod process_proposal;
+mod reader;
 mod request;
 mod server;
 mod status;
@@ -30,7 +31,7 @@ mod submit;
 mod system;
 
 pub use executions::Executions;
-pub use host::{Host, HostOptions};
+pub use host::{Host, HostOptions, Neighbours};
 pub use peer::{Peer, PeerError};
 pub use server::{ServeError, Tls, TlsOptions, serve};
 pub use system::Administration;

@@ -26,7 +26,7 @@ impl Host {
         let accepted = Arc::clone(accepted);
         let ledgers = Arc::new(self.ledgers_of(&accepted));
         let creator = accepted.proposal.header.creator.clone();
-        let access = accepted.channel.access(accepted.installed.id(), creator);
+        let access = accepted.current.access(accepted.installed.id(), creator);
         let run = move || {
             let _turn = turn;
             let snapshot = Box::new(accepted.channel.ledger().snapshot());
@@ -87,7 +87,7 @@ impl Host {
                 .endorse(&execution.payload)
                 .map_err(|error| self.broken(&error))?;
             // Validation meets this signature again; we made it ourselves.
-            accepted.channel.membership().signatures().remember(
+            accepted.current.membership().signatures().remember(
                 &endorsement.endorser,
                 &[&execution.payload, &endorsement.endorser],
                 &endorsement.signature,

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use cordon_identity::Role;
-use cordon_order::{EmbeddedLog, HostCredentials};
+use cordon_order::{
+    Content, EmbeddedLog, HostCredentials, OrderError, Position, Record, RecordStream, is_config,
+};
 use cordon_wire::proto::cordon::ordering::v1::{
     AppendReply, AppendRequest, ReadReply, ReadRequest, ordering_log_server::OrderingLog,
 };
@@ -37,17 +39,19 @@ impl OrderingLogService {
         metadata: &MetadataMap,
         extensions: &Extensions,
         channel_id: &str,
-    ) -> Result<&EmbeddedLog, Status> {
+    ) -> Result<EmbeddedLog, Status> {
         let denied = || Status::permission_denied("access denied");
         let id = channel_id.parse().map_err(|_| denied())?;
-        let log = self.0.ordering_logs.get(&id).ok_or_else(denied)?;
+        let neighbours = self.0.neighbours();
+        let log = neighbours.ordering_logs.get(&id).ok_or_else(denied)?;
         let channel = self.0.channels.get(&id).ok_or_else(denied)?;
         let certificates = extensions
             .get::<TlsConnectInfo<TcpConnectInfo>>()
             .and_then(TlsConnectInfo::peer_certs)
             .ok_or_else(denied)?;
         let (certificate, intermediates) = certificates.split_first().ok_or_else(denied)?;
-        let membership = channel.membership();
+        let current = channel.current();
+        let membership = current.membership();
         let organization = membership
             .tls_organization(certificate, intermediates, now())
             .ok_or_else(denied)?;
@@ -62,7 +66,7 @@ impl OrderingLogService {
         if !is_host || *host.msp_id() != organization {
             return Err(denied());
         }
-        Ok(log)
+        Ok(log.clone())
     }
 }
 
@@ -82,12 +86,9 @@ impl OrderingLog for OrderingLogService {
             while let Ok(Some(request)) = requests.message().await {
                 // Each append is begun at once, so that many share one write; replies keep order.
                 let append = match service.log(&metadata, &extensions, &request.channel_id) {
-                    Ok(log) => {
-                        let log = log.clone();
-                        Ok(tokio::spawn(
-                            async move { log.append(request.envelope).await },
-                        ))
-                    }
+                    Ok(log) => Ok(tokio::spawn(
+                        async move { log.append(request.envelope).await },
+                    )),
                     Err(status) => Err(status),
                 };
                 if sender.send(append).await.is_err() {
@@ -105,7 +106,7 @@ impl OrderingLog for OrderingLogService {
         let replies = ReceiverStream::new(appends).then(|append| async move {
             match append?.await {
                 Ok(Ok(())) => Ok(AppendReply::default()),
-                Ok(Err(error @ cordon_order::OrderError::Refused(_))) => Ok(AppendReply {
+                Ok(Err(error @ OrderError::Refused(_))) => Ok(AppendReply {
                     refused: error.to_string(),
                 }),
                 Ok(Err(error)) => Err(Status::unavailable(error.to_string())),
@@ -119,21 +120,92 @@ impl OrderingLog for OrderingLogService {
         &self,
         request: Request<ReadRequest>,
     ) -> Result<Response<Self::ReadStream>, Status> {
-        let channel_id = &request.get_ref().channel_id;
-        let log = self.log(request.metadata(), request.extensions(), channel_id)?;
-        let records = log
-            .read(request.get_ref().position)
-            .map(|records| match records {
-                Ok(records) => Ok(ReadReply {
-                    records: records.into_iter().map(Into::into).collect(),
-                }),
-                Err(error @ cordon_order::OrderError::Forked(_)) => {
-                    Err(Status::data_loss(error.to_string()))
-                }
-                Err(error) => Err(Status::unavailable(error.to_string())),
-            });
+        let (metadata, extensions, request) = request.into_parts();
+        let log = self.log(&metadata, &extensions, &request.channel_id)?;
+        let reading = Reading {
+            service: Self(Arc::clone(&self.0)),
+            records: log.read(request.position),
+            kept: Vec::new(),
+            configured_at: None,
+            metadata,
+            extensions,
+            channel_id: request.channel_id,
+        };
+        let records = futures::stream::try_unfold(reading, |mut reading| async move {
+            let records = reading.next().await?;
+            let records = records.into_iter().map(Into::into).collect();
+            Ok::<_, Status>(Some((ReadReply { records }, reading)))
+        });
         Ok(Response::new(
             records.take_until(self.0.shutting_down()).boxed(),
         ))
+    }
+}
+
+/// A host that reads a log. What follows a configuration is handed out once that configuration is
+/// committed here, to those whom it lets in: a member that it removes reads nothing that came later.
+struct Reading {
+    service: OrderingLogService,
+    records: RecordStream,
+    /// Read already, and behind a configuration.
+    kept: Vec<Record>,
+    /// The point in the log that this host must have committed before anything else is handed out.
+    configured_at: Option<u64>,
+    metadata: MetadataMap,
+    extensions: Extensions,
+    channel_id: String,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Result<Vec<Record>, Status> {
+        if let Some(position) = self.configured_at.take() {
+            self.committed(position).await?;
+            self.service
+                .log(&self.metadata, &self.extensions, &self.channel_id)?;
+        }
+        let mut records = std::mem::take(&mut self.kept);
+        if records.is_empty() {
+            records = match self.records.next().await {
+                Some(Ok(records)) => records,
+                Some(Err(error @ OrderError::Forked(_))) => {
+                    return Err(Status::data_loss(error.to_string()));
+                }
+                Some(Err(error)) => return Err(Status::unavailable(error.to_string())),
+                None => return Err(Status::unavailable("the log has been closed")),
+            };
+        }
+        let is_config = |record: &Record| match &record.content {
+            Content::Envelope(envelope) => is_config(envelope),
+            Content::Cut(_) => false,
+        };
+        if let Some(at) = records.iter().position(is_config) {
+            self.kept = records.split_off(at + 1);
+            self.configured_at = records.last().map(|record| record.position + 1);
+        }
+        Ok(records)
+    }
+
+    /// Waits until this host has committed the log up to `position`.
+    async fn committed(&mut self, position: u64) -> Result<(), Status> {
+        let id = self.channel_id.parse().ok();
+        let channel = id.and_then(|id| self.service.0.channels.get(&id));
+        let channel = channel.ok_or_else(|| Status::permission_denied("access denied"))?;
+        let mut height = channel.commits().height();
+        loop {
+            height.mark_unchanged();
+            let reached = Position::from_bytes(&channel.ledger().info().consenter_metadata);
+            if reached.is_some_and(|reached| reached.next >= position) {
+                return Ok(());
+            }
+            if let Some(reason) = channel.stopped() {
+                return Err(Status::unavailable(reason));
+            }
+            tokio::select! {
+                changed = height.changed() => {
+                    changed.map_err(|_| Status::unavailable("the host is shutting down"))?;
+                }
+                reason = channel.stopping() => return Err(Status::unavailable(reason)),
+            }
+        }
     }
 }

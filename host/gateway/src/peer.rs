@@ -59,25 +59,27 @@ pub(crate) enum PeerAnswer {
 }
 
 impl Peer {
-    /// The host of `msp_id` at `address` (`host:port`), whose certificate must come from
-    /// `tls_roots_pem` and name `server_name`; this host shows `certificate_pem` with `key_pem`.
-    /// Connects when first needed, and again when the connection breaks.
+    /// The host of `msp_id` at `address` (`host:port`), reached at `via`. Its certificate must come
+    /// from `tls_roots_pem` and be for the host in `address`; this host shows `certificate_pem` with
+    /// `key_pem`. Connects when first needed, and again when the connection breaks.
     ///
     /// # Errors
     /// [`PeerError`] when address or certificates cannot be read.
     pub fn new(
         msp_id: MspId,
         address: String,
-        server_name: &str,
+        via: &str,
         tls_roots_pem: &str,
         certificate_pem: &str,
         key_pem: &str,
     ) -> Result<Self, PeerError> {
+        let server_name = address.rsplit_once(':').map_or("", |(host, _)| host);
+        let server_name = server_name.trim_start_matches('[').trim_end_matches(']');
         let tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(tls_roots_pem))
             .identity(Identity::from_pem(certificate_pem, key_pem))
             .domain_name(server_name);
-        let connection = Endpoint::from_shared(format!("https://{address}"))
+        let connection = Endpoint::from_shared(format!("https://{via}"))
             .map_err(|error| PeerError::Address {
                 address: address.clone(),
                 reason: error.to_string(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cordon_channel::Channel;
+use cordon_channel::{Channel, Current};
 use cordon_endorse::{CheckedProposal, Installed, check_proposal};
 use cordon_types::{ChannelId, MspId};
 use cordon_wire::proposal::Proposal;
@@ -15,6 +15,8 @@ use crate::status::Failure;
 /// A proposal that is accepted, on its channel.
 pub(crate) struct Accepted {
     pub(crate) channel: Arc<Channel>,
+    /// What was in force when it was accepted.
+    pub(crate) current: Arc<Current>,
     pub(crate) proposal: Proposal,
     pub(crate) checked: CheckedProposal,
     pub(crate) installed: Installed,
@@ -68,14 +70,14 @@ impl Host {
     pub(crate) fn accept(&self, proposal: Proposal) -> Result<Accepted, Failure> {
         let id = proposal.channel.as_ref().map_or("", |id| id.as_str());
         let door = self.door(id, &proposal.header.creator);
-        let checked = check_proposal(&proposal, door.membership, now())
+        let checked = check_proposal(&proposal, door.membership(), now())
             .map_err(|error| Failure::Refused(self.detail(error.to_string())))?;
-        let channel = door.channel()?;
+        let (channel, current) = door.channel()?;
         if let Some(reason) = channel.stopped() {
             let text = format!("channel {id} has stopped on this host: {reason}");
             return Err(Failure::Stopped(self.detail(text)));
         }
-        channel
+        current
             .executes()
             .map_err(|text| Failure::Stopped(self.detail(text)))?;
         let known = channel
@@ -86,8 +88,9 @@ impl Host {
             let error = cordon_endorse::ProposalError::Duplicate(checked.tx_id);
             return Err(Failure::Refused(self.detail(error.to_string())));
         }
-        let installed = channel
+        let installed = current
             .contract(&proposal.contract)
+            .map_err(|text| Failure::Stopped(self.detail(text)))?
             .cloned()
             .ok_or_else(|| {
                 Failure::ContractUnknown(format!(
@@ -97,6 +100,7 @@ impl Host {
             })?;
         Ok(Accepted {
             channel: Arc::clone(channel),
+            current: Arc::clone(current),
             proposal,
             checked,
             installed,

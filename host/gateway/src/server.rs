@@ -12,6 +12,7 @@ use cordon_wire::proto::gateway::gateway_server::{Gateway, GatewayServer};
 use cordon_wire::proto::protos;
 use cordon_wire::proto::protos::deliver_server::{Deliver, DeliverServer};
 use cordon_wire::proto::protos::endorser_server::{Endorser, EndorserServer};
+use parking_lot::RwLock;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -63,8 +64,10 @@ pub struct TlsOptions {
     pub client_roots: Vec<String>,
 }
 
-/// A TLS identity that can be used.
-pub struct Tls(TlsAcceptor);
+/// A TLS identity that can be used. Clones share it; what replaces it counts for connections that are
+/// made from then on.
+#[derive(Clone)]
+pub struct Tls(Arc<RwLock<TlsAcceptor>>);
 
 impl Tls {
     /// Reads certificates and key.
@@ -72,7 +75,16 @@ impl Tls {
     /// # Errors
     /// [`ServeError::Tls`] when one of them cannot be used.
     pub fn new(options: &TlsOptions) -> Result<Self, ServeError> {
-        acceptor(options).map(Self)
+        Ok(Self(Arc::new(RwLock::new(acceptor(options)?))))
+    }
+
+    /// The same with other certificates.
+    ///
+    /// # Errors
+    /// [`ServeError::Tls`] when one of them cannot be used; nothing is replaced then.
+    pub fn replace(&self, options: &TlsOptions) -> Result<(), ServeError> {
+        *self.0.write() = acceptor(options)?;
+        Ok(())
     }
 }
 
@@ -99,7 +111,7 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let (sender, accepted) = mpsc::channel::<Result<Connection, std::io::Error>>(ACCEPTED_MAX);
-    let accepting = tokio::spawn(accept(listener, tls.0, sender));
+    let accepting = tokio::spawn(accept(listener, tls, sender));
 
     let service = Service(Arc::clone(&host));
     let reflection = tonic_reflection::server::Builder::configure()
@@ -172,7 +184,7 @@ async fn health(host: &Arc<Host>) -> HealthServer<impl Health> {
 
 async fn accept(
     listener: TcpListener,
-    acceptor: TlsAcceptor,
+    tls: Tls,
     accepted: mpsc::Sender<Result<Connection, std::io::Error>>,
 ) {
     loop {
@@ -185,7 +197,7 @@ async fn accept(
                 continue;
             }
         };
-        let (acceptor, accepted) = (acceptor.clone(), accepted.clone());
+        let (acceptor, accepted) = (tls.0.read().clone(), accepted.clone());
         tokio::spawn(async move {
             // Small messages back and forth: waiting to fill packets only delays them.
             let _ = stream.set_nodelay(true);
@@ -313,8 +325,11 @@ impl Service {
                 return false;
             };
             self.0.channels.get(id).is_some_and(|channel| {
-                let membership = channel.membership();
-                let organization = membership.tls_organization(certificate, intermediates, now());
+                let current = channel.current();
+                let organization =
+                    current
+                        .membership()
+                        .tls_organization(certificate, intermediates, now());
                 organization.is_some()
             })
         });

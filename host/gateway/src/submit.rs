@@ -57,7 +57,7 @@ pub(crate) async fn submit(
         Failure::Refused(host.detail(format!("creator is not accepted: {error}")))
     };
     let identity = door
-        .membership
+        .membership()
         .verify(
             &transaction.header.creator,
             &[&transaction.payload],
@@ -69,7 +69,7 @@ pub(crate) async fn submit(
     identity
         .check_validity(time.seconds)
         .map_err(|error| refused(&error))?;
-    let channel = door.channel()?;
+    let (channel, _) = door.channel()?;
     if let Some(reason) = channel.stopped() {
         // This host could neither tell the verdict nor be sure that it is the right log.
         let text = format!("channel {id} has stopped on this host: {reason}");
@@ -88,12 +88,12 @@ async fn submit_config(
     let id = envelope.header.channel_header.channel_id.clone();
     let door = host.door(&id, &envelope.header.creator);
     let (creator, signature) = (&envelope.header.creator, &envelope.signature);
-    door.membership
+    door.membership()
         .verify(creator, &[&envelope.payload], signature)
         .map_err(|error| {
             Failure::Refused(host.detail(format!("creator is not accepted: {error}")))
         })?;
-    let channel = door.channel()?;
+    let (channel, _) = door.channel()?;
     if let Some(reason) = channel.stopped() {
         let text = format!("channel {id} has stopped on this host: {reason}");
         return Err(Failure::Stopped(host.detail(text)));
@@ -121,7 +121,9 @@ async fn append(host: &Host, channel: &Channel, bytes: Bytes) -> Result<SubmitRe
         .map_err(|error| match error {
             OrderError::Refused(_) => Failure::Refused(host.detail(error.to_string())),
             OrderError::Unavailable { ref address, .. } => {
-                let keeper = host.peers.iter().find(|peer| peer.address == *address);
+                let neighbours = host.neighbours();
+                let mut peers = neighbours.peers.iter();
+                let keeper = peers.find(|peer| peer.address == *address);
                 let msp_id = keeper.map(|peer| peer.msp_id.to_string());
                 let detail = Detail {
                     address: address.clone(),

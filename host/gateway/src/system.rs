@@ -2,6 +2,7 @@
 //! `cordon` is this host's administration.
 
 mod administration;
+mod document;
 mod qscc;
 
 use std::sync::Arc;
@@ -16,12 +17,13 @@ use crate::status::Failure;
 
 pub use administration::Administration;
 
+const CSCC: &str = "cscc";
 const QSCC: &str = "qscc";
 const ADMINISTRATION: &str = "cordon";
 
 /// Whether a contract's name means one that hosts answer themselves.
 pub(crate) fn is_system(contract: &str) -> bool {
-    [QSCC, ADMINISTRATION].contains(&contract)
+    [CSCC, QSCC, ADMINISTRATION].contains(&contract)
 }
 
 /// Answers a call. What finds nothing or makes no sense is an answer with a status of 400 and more.
@@ -31,6 +33,7 @@ pub(crate) async fn call(
 ) -> Result<protos::Response, Failure> {
     match proposal.contract.as_str() {
         ADMINISTRATION => administration::call(host, proposal).await,
+        CSCC if document::is_asked(proposal) => document::call(host, proposal),
         _ => qscc::call(host, proposal),
     }
 }

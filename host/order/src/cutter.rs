@@ -26,6 +26,18 @@ pub struct Batch {
     pub end: Position,
 }
 
+impl Batch {
+    /// Whether it is a configuration, which is alone in its block.
+    pub fn is_config(&self) -> bool {
+        self.envelopes.first().is_some_and(is_config)
+    }
+}
+
+/// Whether an encoded envelope says that it is a configuration; nothing of it is checked.
+pub fn is_config(envelope: &Bytes) -> bool {
+    cordon_wire::transaction::header_type(envelope) == Some(cordon_wire::proposal::CONFIG)
+}
+
 /// Collects the open block.
 #[derive(Debug, Clone)]
 pub struct Cutter {
@@ -48,9 +60,19 @@ impl Cutter {
         }
     }
 
+    /// Cuts by other limits from the next record on.
+    pub fn set_limits(&mut self, limits: BatchLimits) {
+        self.limits = limits;
+    }
+
     /// Number of the open block.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// The point after the last record that was pushed.
+    pub(crate) fn position(&self) -> Position {
+        self.position
     }
 
     /// Envelopes in the open block.
@@ -66,6 +88,15 @@ impl Cutter {
             chain: record.chain,
         };
         match &record.content {
+            // Alone, as in Fabric: what is around it is judged by one configuration each.
+            Content::Envelope(envelope) if is_config(envelope) => {
+                if !self.open.is_empty() {
+                    closed.push(self.close());
+                }
+                self.open.push(envelope.clone());
+                self.position = after;
+                closed.push(self.close());
+            }
             Content::Envelope(envelope) => {
                 if !self.open.is_empty()
                     && self.open_bytes.saturating_add(envelope.len()) > self.limits.bytes_max

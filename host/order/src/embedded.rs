@@ -46,6 +46,13 @@ struct Waiting {
     done: oneshot::Sender<Result<(), OrderError>>,
 }
 
+/// What the writer is asked for.
+enum Work {
+    Append(Waiting),
+    /// To cut from this block on by these limits.
+    Resume(Cutter),
+}
+
 /// Where the records are, shared with readers.
 #[derive(Default)]
 struct Index(Mutex<Vec<Location>>);
@@ -60,7 +67,7 @@ impl Index {
 /// The log of one channel in this process. Cheap to clone; the files are closed with the last clone.
 #[derive(Clone)]
 pub struct EmbeddedLog {
-    queue: SyncSender<Waiting>,
+    queue: SyncSender<Work>,
     reader: Reader,
     index: Arc<Index>,
     length: watch::Receiver<u64>,
@@ -95,6 +102,7 @@ impl EmbeddedLog {
         let (queue, waiting) = sync_channel(QUEUE_MAX);
         let writer = Writer {
             journal,
+            reader: reader.clone(),
             chain,
             cutter,
             index: Arc::clone(&index),
@@ -134,7 +142,7 @@ impl EmbeddedLog {
         }
         let (done, result) = oneshot::channel();
         self.queue
-            .try_send(Waiting { envelope, done })
+            .try_send(Work::Append(Waiting { envelope, done }))
             .map_err(|error| match error {
                 TrySendError::Full(_) => {
                     OrderError::Refused("too many envelopes are waiting; try again".to_owned())
@@ -142,6 +150,16 @@ impl EmbeddedLog {
                 TrySendError::Disconnected(_) => stopped(),
             })?;
         result.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Tells the writer which block is next after `position`, and when blocks are full from there on.
+    /// Until then it may post cuts for blocks that hosts number otherwise; these say nothing.
+    /// Blocking.
+    pub fn resume(&self, limits: BatchLimits, block: u64, position: Position) {
+        // A writer that has stopped cuts nothing.
+        let _ = self
+            .queue
+            .send(Work::Resume(Cutter::new(limits, block, position)));
     }
 
     /// The records from `position` on, as they come, for ever.
@@ -210,11 +228,12 @@ fn stopped() -> OrderError {
 /// The thread that writes.
 struct Writer {
     journal: Journal,
+    reader: Reader,
     chain: Chain,
     cutter: Cutter,
     index: Arc<Index>,
     length: watch::Sender<u64>,
-    waiting: Receiver<Waiting>,
+    waiting: Receiver<Work>,
 }
 
 impl Writer {
@@ -243,16 +262,34 @@ impl Writer {
             };
             let now = Instant::now();
             let idle = last_arrival.is_none_or(|last| now.duration_since(last) >= IDLE);
-            if first.is_some() && !idle {
+            if matches!(first, Some(Work::Append(_))) && !idle {
                 std::thread::sleep(GATHER);
             }
-            let waiting: Vec<Waiting> = first
+            let mut waiting = Vec::new();
+            let mut resumed = None;
+            for work in first
                 .into_iter()
                 .chain(self.waiting.try_iter().take(WRITE_MAX))
-                .collect();
+            {
+                match work {
+                    Work::Append(append) => waiting.push(append),
+                    Work::Resume(cutter) => resumed = Some(cutter),
+                }
+            }
+            let number = self.cutter.number();
+            if let Some(cutter) = resumed {
+                if self.resume(cutter).is_err() {
+                    // As after a failed write.
+                    return;
+                }
+                // Who only told something is no envelope that finds the line idle.
+                if waiting.is_empty() {
+                    opened = (self.cutter.open() > 0).then(|| opened.unwrap_or(now));
+                    continue;
+                }
+            }
             let overdue = opened.is_some_and(|since| now >= since + OPEN_MAX);
             let cut_now = waiting.is_empty() || overdue || (idle && opened.is_none());
-            let number = self.cutter.number();
             if !waiting.is_empty() {
                 last_arrival = Some(now);
             }
@@ -270,6 +307,21 @@ impl Writer {
             let same_block = self.cutter.number() == number;
             opened = (self.cutter.open() > 0).then(|| opened.filter(|_| same_block).unwrap_or(now));
         }
+    }
+
+    /// Goes on with another cutter, from its place to the end of the log.
+    fn resume(&mut self, mut cutter: Cutter) -> Result<(), OrderError> {
+        let start = cutter.position().next;
+        let locations: Vec<Location> = {
+            let index = self.index.locked();
+            let from = usize::try_from(start).unwrap_or(usize::MAX);
+            index.get(from..).unwrap_or_default().to_vec()
+        };
+        for (position, location) in (start..).zip(locations) {
+            cutter.push(&read_record(&self.reader, position, location)?);
+        }
+        self.cutter = cutter;
+        Ok(())
     }
 
     fn write(&mut self, waiting: &[Waiting], cut: bool) -> Result<(), OrderError> {

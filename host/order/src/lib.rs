@@ -17,7 +17,7 @@ mod record;
 mod remote;
 
 pub use credentials::HostCredentials;
-pub use cutter::{Batch, BatchLimits, Cutter};
+pub use cutter::{Batch, BatchLimits, Cutter, is_config};
 pub use embedded::EmbeddedLog;
 pub use error::OrderError;
 pub use log::{OrderingLog, RecordStream};

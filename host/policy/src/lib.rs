@@ -2,6 +2,7 @@
 //!
 //! - Endorsement policies: which endorsements a transaction needs. Fabric's syntax and encoding
 //!   (`WIRE.md` section 14), decided exactly, and every refusal says what is lacking.
+//! - Meta policies: who of a channel's members must sign a change of the channel itself.
 //! - Access policies: who may call which function of a contract. Cedar files, checked against the
 //!   contract's functions when they are loaded (`docs/adr/0011`).
 
@@ -11,6 +12,7 @@ mod error;
 mod evaluate;
 mod explain;
 mod limits;
+mod meta;
 mod parse;
 mod plan;
 mod principal;
@@ -29,5 +31,6 @@ pub use limits::{
     ACCESS_ID_BYTES_MAX, ACCESS_LINKS_MAX, ACCESS_NESTING_MAX, ACCESS_POLICIES_MAX,
     ACCESS_TEXT_BYTES_MAX, CONTESTED_MAX, DEPTH_MAX, PLANS_MAX, PRINCIPALS_MAX, TEXT_BYTES_MAX,
 };
+pub use meta::{MetaKind, MetaPolicy, MetaPolicyError, MetaPolicyRefusal, MetaRule};
 pub use plan::smallest_set;
 pub use principal::{Principal, Role, Signer, SignerRole};

@@ -1,10 +1,8 @@
 //! Step 2: signatures, contract and endorsement policy. Needs no committed state but the channel's
 //! rules, and nothing of other transactions.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
-use cordon_policy::{EndorsementPolicy, Signer, SignerRole};
+use cordon_policy::{EndorsementPolicy, Signer};
 use cordon_types::{ContractId, TxId, ValidationCode, status};
 use cordon_wire::config::ConfigTransaction;
 use cordon_wire::proposal::Header;
@@ -172,7 +170,7 @@ fn check_creator(
     })
 }
 
-/// A configuration takes effect when admins of more than half of the organisations have approved it.
+/// A configuration takes effect when its approvals satisfy the governance policy of the one in force.
 fn check_config<V: IdentityVerifier + ConfigVerifier>(
     config: &ConfigTransaction,
     verifier: &V,
@@ -182,33 +180,28 @@ fn check_config<V: IdentityVerifier + ConfigVerifier>(
     verifier
         .verify_config(config.sequence, &config.document)
         .map_err(|text| refuse(Reason::Config(text)))?;
-    let members = rules.members.len();
     let count = config.approvals.len();
-    if count > members {
+    if count > ENDORSEMENTS_MAX {
         return Err(refuse(Reason::TooManyEndorsements(count)));
     }
     // Every approval must hold, so that the transaction alone says who approved.
-    let mut approved = BTreeSet::new();
+    let mut approved = Vec::with_capacity(count);
     for approval in &config.approvals {
         let message = [approval.signature_header.as_ref(), &config.update];
         let header = &config.header;
         let (creator, signature) = (&approval.creator, &approval.signature);
         let signer = verify_member(verifier, rules, header, creator, &message, signature)
             .map_err(|refusal| refuse(Reason::ConfigApproval(refusal.to_string())))?;
-        if signer.role != SignerRole::Admin {
-            let text = format!("it is of somebody of {} who is no admin", signer.msp_id);
+        if approved.contains(&signer) {
+            let text = format!("there are two of one identity of {}", signer.msp_id);
             return Err(refuse(Reason::ConfigApproval(text)));
         }
-        if let Some(msp_id) = approved.replace(signer.msp_id) {
-            let text = format!("there are two of {msp_id}");
-            return Err(refuse(Reason::ConfigApproval(text)));
-        }
+        approved.push(signer);
     }
-    let approved = approved.len();
-    if approved * 2 <= members {
-        return Err(refuse(Reason::ConfigApprovals { approved, members }));
-    }
-    Ok(())
+    rules
+        .governance
+        .evaluate(&approved)
+        .map_err(|refusal| refuse(Reason::ConfigApprovals(refusal)))
 }
 
 fn check_endorsed(
@@ -230,6 +223,7 @@ fn check_endorsed(
         Some(ContractRules::Deployed {
             version,
             endorsement_policy,
+            ..
         }) => (version, endorsement_policy),
     };
     if transaction.contract_version != *version {

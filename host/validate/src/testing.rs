@@ -30,10 +30,13 @@ pub(crate) fn channel() -> ChannelId {
 /// removed.
 pub(crate) fn rules() -> ChannelRules {
     let deployed = |policy| ContractRules::Deployed {
+        sequence: 1,
         version: "1".into(),
         endorsement_policy: EndorsementPolicy::parse(policy).unwrap(),
     };
     ChannelRules {
+        governance: EndorsementPolicy::parse("AND('A.admin','B.admin')").unwrap(),
+        lifecycle: EndorsementPolicy::parse("AND('A.peer','B.peer')").unwrap(),
         members: ["A", "B"].map(|msp_id| msp_id.parse().unwrap()).into(),
         contracts: [
             ("emr", deployed("AND('A.peer','B.peer')")),

@@ -39,16 +39,9 @@ pub enum Reason {
     /// An approval of a configuration does not count.
     #[error("an approval of the configuration does not count: {0}")]
     ConfigApproval(String),
-    /// Too few admins have approved a configuration.
-    #[error(
-        "admins of {approved} of {members} organisations have approved the configuration; more than half are needed"
-    )]
-    ConfigApprovals {
-        /// Organisations with an admin whose approval holds.
-        approved: usize,
-        /// Organisations of the channel.
-        members: usize,
-    },
+    /// Too few have approved a configuration.
+    #[error("the configuration's approvals do not satisfy the channel's governance policy: {0}")]
+    ConfigApprovals(PolicyRefusal),
     /// Another configuration of the same block came first.
     #[error("another configuration of the same block came first")]
     ConfigOvertaken,

@@ -103,6 +103,16 @@ pub struct Envelope {
     pub data: Bytes,
 }
 
+/// The type that an encoded envelope's header states; `None` when it cannot be read. Nothing else of
+/// the envelope is looked at.
+pub fn header_type(envelope: &Bytes) -> Option<i32> {
+    let envelope: common::Envelope = decode(envelope, "envelope").ok()?;
+    let payload: common::Payload = decode(&envelope.payload, "payload").ok()?;
+    let header: common::ChannelHeader =
+        decode(&payload.header?.channel_header, "channel header").ok()?;
+    Some(header.r#type)
+}
+
 impl Envelope {
     /// Decodes an encoded envelope as far as its header.
     ///

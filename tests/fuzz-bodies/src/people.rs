@@ -56,12 +56,15 @@ pub(crate) fn channel() -> ChannelId {
 
 /// Anybody of the organisation endorses.
 pub(crate) static RULES: LazyLock<ChannelRules> = LazyLock::new(|| {
-    let policy = EndorsementPolicy::parse(&format!("OR('{MSP_ID}.member')")).unwrap();
+    let policy = |role| EndorsementPolicy::parse(&format!("OR('{MSP_ID}.{role}')")).unwrap();
     let rules = ContractRules::Deployed {
+        sequence: 1,
         version: "1".to_owned(),
-        endorsement_policy: policy,
+        endorsement_policy: policy("member"),
     };
     ChannelRules {
+        governance: policy("member"),
+        lifecycle: policy("peer"),
         members: [MSP_ID.parse().unwrap()].into(),
         contracts: [(CONTRACT.parse().unwrap(), rules)].into(),
     }

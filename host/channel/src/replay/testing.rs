@@ -22,7 +22,10 @@ use tempfile::TempDir;
 
 use super::past::Past;
 use crate::channel::Components;
-use crate::config::{BatchConfig, BlockReaders, ChannelConfig, ContractConfig, genesis_block};
+use crate::config::{
+    BatchConfig, BlockReaders, ChannelConfig, ContractConfig, ENDORSEMENT_DEFAULT,
+    GOVERNANCE_DEFAULT, OrderingConfig, OrganizationConfig, genesis_block,
+};
 use crate::error::ChannelError;
 use crate::verifier::Verifier;
 use crate::verify::ChainVerifier;
@@ -221,12 +224,22 @@ impl Town {
         let config = ChannelConfig {
             channel: "town".to_owned(),
             created: "2026-01-01T00:00:00Z".to_owned(),
-            organizations: vec![MspConfig::new("AMSP".parse().unwrap(), root.clone(), root)],
+            organizations: vec![OrganizationConfig {
+                msp: MspConfig::new("AMSP".parse().unwrap(), root.clone(), root),
+                hosts: vec!["a.example:7051".to_owned()],
+            }],
+            ordering: OrderingConfig {
+                address: "a.example:7051".to_owned(),
+            },
+            governance_policy: GOVERNANCE_DEFAULT.to_owned(),
+            lifecycle_policy: ENDORSEMENT_DEFAULT.to_owned(),
+            endorsement_policy: ENDORSEMENT_DEFAULT.to_owned(),
             contracts: vec![ContractConfig {
                 name: "c".to_owned(),
+                sequence: 1,
                 version: "1".to_owned(),
                 sha256: hex::encode(sha256([component.as_slice()])),
-                endorsement_policy: "AND('AMSP.peer')".to_owned(),
+                endorsement_policy: Some("AND('AMSP.peer')".to_owned()),
             }],
             access_policies: Vec::new(),
             block_readers: BlockReaders::Members,

@@ -39,12 +39,12 @@ pub(super) fn call(host: &Host, proposal: &Proposal) -> Result<protos::Response,
         header,
         &proposal.signed_bytes,
         &proposal.signature,
-        door.membership,
+        door.membership(),
         now(),
     )
     .map_err(|error| Failure::Refused(host.detail(error.to_string())))?;
-    let channel = door.channel()?;
-    if BLOCK_QUERIES.contains(&text(0)) && !channel.may_read_blocks(&checked.identity) {
+    let (channel, current) = door.channel()?;
+    if BLOCK_QUERIES.contains(&text(0)) && !current.may_read_blocks(&checked.identity) {
         let text = format!("only admins of its members may read blocks of channel {id}");
         return Ok(refusal(status::FORBIDDEN, text));
     }
