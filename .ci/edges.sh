@@ -18,6 +18,7 @@ wire       | types                | $pure
 journal    | none                 | tokio tonic hyper wasmtime sled
 identity   | above                | $pure
 policy     | above                | $pure x509-parser rustls-webpki aws-lc-rs
+lifecycle  | types wire policy    | $pure x509-parser rustls-webpki aws-lc-rs
 execute    | above                | tokio tonic hyper sled cordon-journal aws-lc-rs
 compile    | execute              | tokio tonic hyper sled cordon-journal aws-lc-rs
 cases      | types execute        | tokio tonic hyper sled cordon-journal aws-lc-rs
@@ -60,9 +61,9 @@ clocks='\b(SystemTime|Instant|UNIX_EPOCH)\b'
 world='\bstd::(env|process|thread)\b|\bstd::net::(Tcp|Udp)'
 servers='\btonic::transport::[Ss]erver\b|_server::'
 words="
-types wire identity policy validate                  | $files|$clocks|$world | a file, a clock or a process
+types wire identity policy lifecycle validate        | $files|$clocks|$world | a file, a clock or a process
 execute endorse order gateway client                 | $files                | a data file
-types wire identity policy validate execute endorse  | $servers              | a gRPC server
+types wire identity policy lifecycle validate execute endorse | $servers              | a gRPC server
 order channel client cordon                          | $servers              | a gRPC server
 "
 

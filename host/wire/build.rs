@@ -11,6 +11,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "kvrwset",
         "google_rpc",
         "ordering",
+        "collection",
+        "lifecycle",
+        "lifecycle_state",
     ]
     .map(|name| format!("proto/{name}.proto"));
     for file in &files {

@@ -29,7 +29,7 @@ pub use cli::{Cli, cordon};
 pub use cordon_fuzz_bodies::Random;
 pub use deploy::{Deployed, town_with};
 pub use emr::{as_json, create_emr, emr_of, evaluate, note, submit};
-pub use ledger::{Standing, blocks, blocks_on, chain_info, state_of};
+pub use ledger::{Standing, blocks, blocks_on, chain_info, standing_on, state_of};
 pub use network::{CHANNEL, CLINIC, HOSPITAL, Network, NetworkFile};
 pub use process::{HostProcess, PATIENCE, binary, eventually, eventually_async};
 pub use raw::{Answer, Raw, answer_of, within};

@@ -79,7 +79,7 @@ async fn who_may_call_is_changed_by_admins_of_the_members_together() {
             "two of one",
             &["hospital/admin", "hospital/admin"],
             &nobody,
-            refused("there are two of one identity of HospitalMSP"),
+            refused("do not satisfy the channel's governance policy"),
         ),
         (
             "no admins",

@@ -10,9 +10,10 @@ use cordon_endorse::Installed;
 use cordon_execute::{Compiled, Profile, Runtime};
 use cordon_identity::{Identity, Membership, Role, SignatureCache};
 use cordon_ledger::{CommitBlock, Ledger, LedgerError, OpenReport};
+use cordon_lifecycle::Entry;
 use cordon_order::{OrderingLog, Position};
 use cordon_policy::{EndorsementPolicy, Signer};
-use cordon_types::{ChannelId, ContractId, MspId, ValidationCode};
+use cordon_types::{ChannelId, ContractId, MspId, Snapshot as _, ValidationCode};
 use cordon_validate::{ChannelRules, ContractRules, check, prepare};
 use cordon_wire::block::CommittedBlock;
 use cordon_wire::config::ConfigTransaction;
@@ -30,6 +31,9 @@ use crate::verifier::{self, Verifier};
 /// Memory for each channel's state cache. sled takes about twice that; larger caches measured no
 /// faster on records that fit the system's own file cache.
 pub const STATE_CACHE_BYTES: u64 = 64 << 20;
+
+/// Definitions read at once.
+const DEFINITIONS_PAGE: usize = 256;
 
 /// The code of contracts.
 pub trait Components: Send + Sync {
@@ -210,6 +214,11 @@ impl Current {
         }
     }
 
+    /// Whose hosts must endorse the commit of a contract.
+    pub fn lifecycle_policy(&self) -> &EndorsementPolicy {
+        &self.rules.lifecycle
+    }
+
     /// The contracts whose state a call of `contract` may write: itself, and those that it can call.
     /// The endorsement policy of each that is written must be satisfied.
     pub fn endorsement_policies(&self, contract: &ContractId) -> Vec<&EndorsementPolicy> {
@@ -367,6 +376,10 @@ impl Channel {
         Ok(())
     }
 
+    pub(crate) fn components(&self) -> &ComponentStore {
+        &self.components
+    }
+
     fn is_member(&self) -> bool {
         self.current().rules.members.contains(&self.organization)
     }
@@ -452,15 +465,40 @@ fn last_config(
     first: ChannelConfig,
 ) -> Result<(u64, ChannelConfig), ChannelError> {
     let number = ledger.info().last_config;
-    if number == 0 {
-        return Ok((0, first));
-    }
-    let missing = ChannelError::NoConfig { number };
-    let Some(bytes) = ledger.block(number)? else {
-        return Err(missing);
+    let (sequence, mut config) = if number == 0 {
+        (0, first)
+    } else {
+        let missing = ChannelError::NoConfig { number };
+        let Some(bytes) = ledger.block(number)? else {
+            return Err(missing);
+        };
+        let found = valid_config(&bytes);
+        let (transaction, read) = found.ok_or(missing)?;
+        (transaction.sequence, read)
     };
-    let found = valid_config(&bytes);
-    found.map_or(Err(missing), |(config, read)| Ok((config.sequence, read)))
+    // Contracts that were committed since.
+    let lifecycle = ContractId::lifecycle();
+    let snapshot = ledger.snapshot();
+    let (mut start, end) = ("definitions/".to_owned(), "definitions0");
+    loop {
+        let found = snapshot.scan(&lifecycle, &start, end, DEFINITIONS_PAGE)?;
+        let more = found.len() == DEFINITIONS_PAGE;
+        for (key, value) in found {
+            let entry = Entry::read(&key, &value.value);
+            let entry = entry.map_err(|error| ChannelError::Internal(error.to_string()))?;
+            if let Entry::Definition {
+                contract,
+                definition,
+            } = entry
+            {
+                config.define(&contract, &definition);
+            }
+            start = key + "\0";
+        }
+        if !more {
+            return Ok((sequence, config));
+        }
+    }
 }
 
 /// The configuration that took effect with an encoded block, if one did: as its transaction holds it,

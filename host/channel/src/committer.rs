@@ -8,7 +8,8 @@ use cordon_ledger::{CommitBlock, CommitTransaction};
 use cordon_order::{Batch, Chain, Cutter, OrderError, Record};
 use cordon_types::{ContractId, ValidationCode};
 use cordon_validate::{
-    Checked, Prepared, StateKey, check, claimed_tx_id, commit_hash, judge, needs, prepare, updates,
+    Checked, Prepared, StateKey, check, claimed_tx_id, commit_hash, defined, judge, needs, prepare,
+    updates,
 };
 use cordon_wire::config::ConfigTransaction;
 use cordon_wire::{block, encode};
@@ -247,13 +248,21 @@ pub(crate) fn after(
     checked: &[Checked],
     codes: &[ValidationCode],
 ) -> Result<Option<(u64, ChannelConfig)>, String> {
-    match valid_config(checked, codes) {
-        Some(transaction) => {
-            let next = config.followed_by(&transaction.document)?;
-            Ok(Some((transaction.sequence, next)))
-        }
-        None => Ok(None),
+    if let Some(transaction) = valid_config(checked, codes) {
+        let next = config.followed_by(&transaction.document)?;
+        return Ok(Some((transaction.sequence, next)));
     }
+    let mut next: Option<ChannelConfig> = None;
+    for (checked, code) in checked.iter().zip(codes) {
+        let transaction = checked
+            .transaction()
+            .filter(|_| *code == ValidationCode::Valid);
+        if let Some((contract, definition)) = transaction.and_then(defined) {
+            let next = next.get_or_insert_with(|| config.clone());
+            next.define(&contract, &definition);
+        }
+    }
+    Ok(next.map(|next| (sequence, next)))
 }
 
 /// The configuration that takes effect with a block, if one does.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cordon_execute::Settings;
 use cordon_identity::{IdentityError, Membership, Msp, MspConfig, SignatureCache};
+use cordon_lifecycle::{Definition, EndorsementRule};
 use cordon_order::{BatchLimits, Position};
 use cordon_policy::{AccessPolicyFile, EndorsementPolicy, MetaPolicy, MetaPolicyError};
 use cordon_types::{ChannelId, ContractId, IdError, MspId, ValidationCode};
@@ -228,6 +229,18 @@ pub enum ConfigError {
         /// As it stands in the document.
         address: String,
     },
+    /// The hash of a contract's component is none.
+    #[error("contract {contract}: its sha256 is not 64 hex digits")]
+    Hash {
+        /// The contract.
+        contract: String,
+    },
+    /// Contracts are not in the order of their names.
+    #[error("contracts must be in the order of their names; {contract} is not")]
+    ContractOrder {
+        /// The first that is not.
+        contract: String,
+    },
     /// Access policies that cannot be.
     #[error("access policies of contract {contract}: {cause}")]
     AccessPolicies {
@@ -355,6 +368,63 @@ impl ChannelConfig {
         let msps = msps.map(|organization| Msp::new(&organization.msp));
         let msps = msps.collect::<Result<Vec<_>, _>>()?;
         Ok(Membership::with_signature_cache(msps, signatures))
+    }
+
+    /// Puts a definition that was committed in the place of the one before, unless this document is
+    /// newer. Contracts are in the order of their names, whenever they came.
+    pub(crate) fn define(&mut self, contract: &ContractId, definition: &Definition) {
+        let next = ContractConfig {
+            name: contract.to_string(),
+            sequence: definition.sequence.unsigned_abs(),
+            version: definition.version.clone(),
+            sha256: hex::encode(definition.component_sha256),
+            endorsement_policy: match &definition.endorsement {
+                EndorsementRule::ChannelDefault => None,
+                EndorsementRule::Policy(policy) => Some(policy.to_string()),
+            },
+        };
+        let found = self
+            .contracts
+            .binary_search_by(|known| known.name.cmp(&next.name));
+        match found {
+            Ok(index) if self.contracts[index].sequence < next.sequence => {
+                self.contracts[index] = next;
+            }
+            Ok(_) => {}
+            Err(index) => self.contracts.insert(index, next),
+        }
+    }
+
+    /// The definitions of the contracts in force.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a name, hash or policy that is not one.
+    pub fn definitions(&self) -> Result<BTreeMap<ContractId, Definition>, ConfigError> {
+        let contracts = self.contracts.iter();
+        let definitions = contracts.map(|config| {
+            let mut component_sha256 = [0; 32];
+            hex::decode_to_slice(&config.sha256, &mut component_sha256).map_err(|_| {
+                ConfigError::Hash {
+                    contract: config.name.clone(),
+                }
+            })?;
+            let what = || format!("endorsement policy of contract {}", config.name);
+            let endorsement = match &config.endorsement_policy {
+                None => EndorsementRule::ChannelDefault,
+                Some(text) => {
+                    let members = self.members().cloned().collect();
+                    EndorsementRule::Policy(endorsement_policy(&what(), text, &members)?)
+                }
+            };
+            let definition = Definition {
+                sequence: config.sequence.cast_signed(),
+                version: config.version.clone(),
+                component_sha256,
+                endorsement,
+            };
+            Ok((config.name.parse()?, definition))
+        });
+        definitions.collect()
     }
 
     /// The member organisations.

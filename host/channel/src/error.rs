@@ -3,7 +3,7 @@
 use cordon_execute::{InstallError, LinkError};
 use cordon_ledger::LedgerError;
 use cordon_order::OrderError;
-use cordon_types::{ChannelId, ContractId, MspId};
+use cordon_types::{ChannelId, ContractId, MspId, StateError};
 
 use crate::config::ConfigError;
 
@@ -17,6 +17,9 @@ pub enum ChannelError {
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The state.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The ordering log.
     #[error(transparent)]
     Order(#[from] OrderError),

@@ -3,6 +3,7 @@
 //!
 //! - [`ChannelConfig`]: the readable document in block 0.
 //! - [`ChainVerifier`]: the same rules again, for an auditor with nothing but blocks.
+//! - [`FilePackages`]: the packages that are installed on a host.
 //! - [`Replay`]: what contracts did, executed again on the state of that time, from blocks too.
 //! - [`Channel`]: everything the services of a host ask of a channel.
 
@@ -12,6 +13,8 @@ mod commits;
 mod committer;
 mod config;
 mod error;
+mod lifecycle;
+mod packages;
 mod replay;
 mod verifier;
 mod verify;
@@ -25,6 +28,7 @@ pub use config::{
     GOVERNANCE_DEFAULT, OrderingConfig, OrganizationConfig, endorsement_policy, genesis_block,
 };
 pub use error::ChannelError;
+pub use packages::{DamagedPackage, FilePackages};
 pub use replay::{
     CallAt, Difference, Outcome, Part, Past, Replay, ReplayError, Replayed, Side, Skipped,
     Unreplayable,

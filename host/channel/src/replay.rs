@@ -107,6 +107,9 @@ pub enum Unreplayable {
         /// Executions.
         tries: u32,
     },
+    /// It defines a contract, which hosts do themselves.
+    #[error("it defines a contract, which no contract executes; verification judges it")]
+    Lifecycle,
     /// A component is missing.
     #[error(
         "there is no component with SHA-256 {sha256}, which the channel ran as contract {contract}"
@@ -295,6 +298,9 @@ impl Replay {
                 older,
             })
         };
+        if transaction.contract.is_lifecycle() {
+            return ended(Outcome::Unreplayable(Unreplayable::Lifecycle), 0, 0);
+        }
         let deployed = self.past.deployed(height);
         let installed = deployed
             .as_deref()
@@ -305,7 +311,7 @@ impl Replay {
             Err(reason) => return ended(Outcome::Unreplayable(reason), 0, 0),
         };
         let creator = &transaction.header.creator;
-        let identity = self.past.chain().membership().identity(creator);
+        let identity = self.past.identity(creator, height);
         // Whose signature was verified.
         let identity =
             identity.map_err(|error| host_error(HostError::Engine(error.to_string())))?;

@@ -75,7 +75,7 @@ pub(crate) struct VerifiedBlock {
 pub struct ChainVerifier {
     id: ChannelId,
     rules: ChannelRules,
-    membership: Membership,
+    membership: Arc<Membership>,
     sequence: u64,
     config: Arc<ChannelConfig>,
     /// The block that holds it.
@@ -102,7 +102,7 @@ impl ChainVerifier {
         Ok(Self {
             id: config.id()?,
             rules: config.rules()?,
-            membership: config.membership(Arc::default())?,
+            membership: Arc::new(config.membership(Arc::default())?),
             sequence: 0,
             config: Arc::new(config),
             last_config: 0,
@@ -197,7 +197,8 @@ impl ChainVerifier {
         if let Some((sequence, config)) = changed.map_err(internal)? {
             self.sequence = sequence;
             self.rules = config.rules()?;
-            self.membership = config.membership(Arc::clone(self.membership.signatures()))?;
+            let signatures = Arc::clone(self.membership.signatures());
+            self.membership = Arc::new(config.membership(signatures)?);
             self.config = Arc::new(config);
         }
         if block.last_config != self.last_config {
@@ -230,7 +231,7 @@ impl ChainVerifier {
         &self.id
     }
 
-    pub(crate) fn membership(&self) -> &Membership {
+    pub(crate) fn membership(&self) -> &Arc<Membership> {
         &self.membership
     }
 

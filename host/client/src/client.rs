@@ -114,6 +114,8 @@ pub struct Call {
     pub args: Vec<Bytes>,
     /// Values for the contract only.
     pub transient: BTreeMap<String, Bytes>,
+    /// Organisations (MSP ids) that are to endorse; none: as the endorsement policy asks for.
+    pub organizations: Vec<String>,
 }
 
 impl Call {
@@ -126,6 +128,7 @@ impl Call {
                 .map(|arg| Bytes::copy_from_slice(arg.as_bytes()))
                 .collect(),
             transient: BTreeMap::new(),
+            organizations: Vec::new(),
         }
     }
 }
@@ -182,6 +185,11 @@ impl Client {
         }
     }
 
+    /// The channel.
+    pub fn channel(&self) -> &str {
+        &self.channel
+    }
+
     /// Who calls.
     pub fn signer(&self) -> &Arc<Signer> {
         &self.signer
@@ -236,6 +244,14 @@ impl Client {
     /// # Errors
     /// [`ClientError::Status`] when it is refused, [`ClientError::Answer`].
     pub async fn endorse(&self, proposal: Proposal) -> Result<Prepared, ClientError> {
+        self.endorse_by(proposal, Vec::new()).await
+    }
+
+    async fn endorse_by(
+        &self,
+        proposal: Proposal,
+        endorsing_organizations: Vec<String>,
+    ) -> Result<Prepared, ClientError> {
         let reply = self
             .gateway
             .clone()
@@ -243,7 +259,7 @@ impl Client {
                 transaction_id: proposal.tx_id.to_string(),
                 channel_id: self.channel.clone(),
                 proposed_transaction: Some(proposal.signed),
-                endorsing_organizations: Vec::new(),
+                endorsing_organizations,
             })
             .await?;
         let mut envelope = reply
@@ -311,7 +327,9 @@ impl Client {
     /// # Errors
     /// [`ClientError::NotValid`] when it is committed as invalid; [`ClientError::Status`].
     pub async fn transact(&self, call: &Call) -> Result<Receipt, ClientError> {
-        self.commit(self.endorse(self.propose(call)?).await?).await
+        let organizations = call.organizations.clone();
+        let prepared = self.endorse_by(self.propose(call)?, organizations).await?;
+        self.commit(prepared).await
     }
 
     /// Puts configuration `sequence` on the channel's ledger, approved by these, and waits until it is

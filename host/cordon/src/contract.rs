@@ -1,6 +1,8 @@
 //! `cordon contract`: look at a contract before it is deployed, and run its cases.
 
 mod inspect;
+mod lifecycle;
+mod package;
 mod test;
 
 use std::path::PathBuf;
@@ -15,13 +17,13 @@ use crate::output::Output;
 pub(crate) enum ContractCommand {
     /// Show what a component is: its functions with their documentation and arguments, what it imports,
     /// and the limits that it would run under. A component that hosts do not accept is refused with
-    /// the reason.
+    /// the reason. Of a package, the component in it is shown.
     ///
     /// With --cases, also the most that these cases use of each limit.
     ///
     /// Example: cordon contract inspect target/contracts/emr.wasm --cases contracts/emr/cases
     Inspect {
-        /// The component.
+        /// The component, or a package with it.
         file: PathBuf,
         /// Run the cases in this folder, and show what each function used of its limits.
         #[arg(long, value_name = "DIR")]
@@ -29,6 +31,39 @@ pub(crate) enum ContractCommand {
         #[command(flatten)]
         others: Others,
     },
+    /// Make the package that hosts install: a component with a label. The same component and label
+    /// give the same bytes, so that organisations can compare what they install. No network is needed.
+    ///
+    /// Example: cordon contract package target/contracts/emr.wasm --version 1.0
+    Package(package::PackageArgs),
+    /// Put a package on a host, which checks and compiles it; without a package, list what is there.
+    ///
+    /// Example: cordon contract install emr_1.1.tar.gz --as hospital/admin
+    #[command(verbatim_doc_comment)]
+    Install(lifecycle::InstallArgs),
+    /// Agree to a contract's definition in the name of an organisation: name, version, component,
+    /// endorsement policy. Its package must be installed on the organisation's host. Prints who else
+    /// has approved it, and what differs.
+    ///
+    /// Example: cordon contract approve emr --package emr_1.1.tar.gz --version 1.1 --as hospital/admin
+    #[command(verbatim_doc_comment)]
+    Approve(lifecycle::ApproveArgs),
+    /// Put in force what the caller's organisation has approved, if enough others have, too.
+    ///
+    /// Example: cordon contract commit emr --as hospital/admin
+    #[command(verbatim_doc_comment)]
+    Commit(lifecycle::NamedArgs),
+    /// The contracts of a channel: what is in force, and what is still missing for what was approved.
+    ///
+    /// Example: cordon contract status --as hospital/admin
+    #[command(verbatim_doc_comment)]
+    Status(lifecycle::StatusArgs),
+    /// Package, install, approve and commit for every member at once, on a development network: one
+    /// whose folder has the keys of all admins.
+    ///
+    /// Example: cordon contract deploy visits.wasm --access-policies visits.cedar
+    #[command(verbatim_doc_comment)]
+    Deploy(lifecycle::DeployArgs),
     /// Run a contract's cases in the host's own execution, and compare answers, reads, writes, events
     /// and fuel with what is recorded. contracts/README.md tells what a case is.
     ///
@@ -58,13 +93,19 @@ pub(crate) struct Others {
     with: Vec<String>,
 }
 
-pub(crate) fn run(command: &ContractCommand, output: &Output) -> Result<()> {
+pub(crate) async fn run(command: &ContractCommand, output: &Output) -> Result<()> {
     match command {
         ContractCommand::Inspect {
             file,
             cases,
             others,
         } => inspect::inspect(file, cases.as_deref(), &others.with, output),
+        ContractCommand::Package(args) => package::package(args, output),
+        ContractCommand::Install(args) => lifecycle::install(args, output).await,
+        ContractCommand::Approve(args) => lifecycle::approve(args, output).await,
+        ContractCommand::Commit(args) => lifecycle::commit(args, output).await,
+        ContractCommand::Status(args) => lifecycle::status(args, output).await,
+        ContractCommand::Deploy(args) => lifecycle::deploy(args, output).await,
         ContractCommand::Test {
             file,
             cases,

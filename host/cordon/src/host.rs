@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use cordon_channel::{Channel, ChannelConfig, ChannelError, ComponentStore};
+use cordon_channel::{Channel, ChannelConfig, ChannelError, ComponentStore, FilePackages};
 use cordon_endorse::Endorser;
 use cordon_execute::Runtime;
 use cordon_gateway::{Executions, Host, HostOptions, Tls, serve};
@@ -141,6 +141,15 @@ impl RunningHost {
         let tls = Tls::new(&wiring.tls_options(&[]))?;
 
         let components = ComponentStore::new(config.components.clone(), shared.runtime.clone());
+        let (packages, damaged) = FilePackages::open(
+            config.data.join("packages"),
+            config.components.clone(),
+            shared.runtime.clone(),
+        )
+        .context("cannot use the packages of this host")?;
+        for package in damaged {
+            tracing::warn!(%package, "a package is damaged");
+        }
         let signatures = Arc::new(SignatureCache::default());
         let wiring = Arc::new(wiring);
         let mut channels = Vec::new();
@@ -187,6 +196,7 @@ impl RunningHost {
             neighbours,
             executions: Arc::clone(&shared.executions),
             local,
+            packages: Arc::new(packages),
             administration: Arc::new(HostAdministration {
                 address: config.address.clone(),
             }),

@@ -147,7 +147,7 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Host(HostCommand::Run { config }) => up::run_host(&config, output).await,
         Command::Tx(command) => tx::run(command, output).await,
         Command::Ledger(command) => ledger::run(command, output).await,
-        Command::Contract(command) => contract::run(&command, output),
+        Command::Contract(command) => contract::run(&command, output).await,
         Command::Channel(command) => channel::run(command, output).await,
         Command::Policy(command) => policy::run(command, output).await,
         Command::Demo(args) => unless_interrupted(demo::demo(&args, output)).await,

@@ -60,7 +60,7 @@ impl Connection {
 }
 
 /// Names of the organisations in a network's folder, sorted; none when there is no network.
-fn organizations(dir: &Path) -> Vec<String> {
+pub(crate) fn organizations(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir.join("connections"))
         .into_iter()
         .flatten()
@@ -190,6 +190,7 @@ fn create(network: &Network, dir: &Path) -> Result<()> {
             .link(&Arc::new(profile), compiled)
             .with_context(|| format!("channel {}", channel.name))?;
         let access_policies = check_access_policies(channel, &linked)?;
+        contracts.sort_by(|left, right| left.name.cmp(&right.name));
         channels.push((channel, contracts, components, access_policies, execution));
     }
     for organization in &network.organizations {

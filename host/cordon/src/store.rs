@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use cordon_client::{Client, ClientError, Endpoint};
 use cordon_identity::Signer;
+use cordon_types::MspId;
 
 use crate::material::{self, OrganizationDir};
 use crate::network::check_name;
-use crate::provision::Connection;
+use crate::provision::{Connection, organizations};
 
 /// Who calls, and where.
 #[derive(Args, Clone)]
@@ -100,6 +101,45 @@ pub(crate) fn signer(dir: &Path, organization: &str, user: &str) -> Result<Arc<S
     );
     let signer = material::signer(connection.msp_id.parse()?, &folder.join("msp"))?;
     Ok(Arc::new(signer))
+}
+
+/// The admin of the organisation with this MSP id: names of organisation and user.
+pub(crate) fn admin_of(dir: &Path, msp_id: &MspId) -> Result<(String, String)> {
+    for organization in organizations(dir) {
+        let connection = Connection::read(dir, &organization)?;
+        if connection.msp_id == msp_id.as_str() {
+            return admin(dir, organization);
+        }
+    }
+    bail!("{} has no organisation {msp_id}", dir.display())
+}
+
+/// An admin of any member of a channel.
+pub(crate) fn any_admin(dir: &Path, channel: &str) -> Result<(String, String)> {
+    for organization in organizations(dir) {
+        let connection = Connection::read(dir, &organization)?;
+        if connection.channels.iter().any(|known| known == channel) {
+            return admin(dir, organization);
+        }
+    }
+    bail!(
+        "no organisation in {} is on channel {channel}: is --dir right, and was the network started there?",
+        dir.display()
+    )
+}
+
+fn admin(dir: &Path, organization: String) -> Result<(String, String)> {
+    for user in users(dir, &organization) {
+        let identity = signer(dir, &organization, &user)?;
+        let units = identity.certificate().organizational_units();
+        if units.iter().any(|unit| unit == "admin") {
+            return Ok((organization, user));
+        }
+    }
+    bail!(
+        "organisation {organization} has no admin in {}",
+        dir.display()
+    )
 }
 
 /// Where an organisation's host is.

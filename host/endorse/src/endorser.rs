@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cordon_execute::{Access, Call, Contract, HostError, Ledgers, Outcome};
 use cordon_identity::{IdentityError, Signer};
-use cordon_types::{ChannelId, ContractId, Snapshot, status};
+use cordon_types::{ChannelId, ContractId, Snapshot, TxId, status};
 use cordon_wire::proposal::Proposal;
 use cordon_wire::proto::protos;
 use cordon_wire::rw_set::encode_rw_set;
@@ -55,8 +55,9 @@ impl Execution {
     ) -> Result<Self, HostError> {
         let height = snapshot.height();
         if let Some(text) = denial(proposal, checked, installed, access) {
+            let outcome = Outcome::refused(status::FORBIDDEN, text);
             return Ok(Self {
-                outcome: Outcome::refused(status::FORBIDDEN, text),
+                outcome,
                 payload: bytes::Bytes::new(),
                 height,
             });
@@ -71,19 +72,35 @@ impl Execution {
             snapshot,
             ledgers,
         })?;
+        let (contract, version) = (installed.id(), &installed.version);
+        let tx_id = &checked.tx_id;
+        Ok(Self::new(
+            proposal, tx_id, outcome, contract, version, height,
+        ))
+    }
+
+    /// What came of `proposal`, by `version` of `contract`, on the state of `height` blocks.
+    pub fn new(
+        proposal: &Proposal,
+        tx_id: &TxId,
+        outcome: Outcome,
+        contract: &ContractId,
+        version: &str,
+        height: u64,
+    ) -> Self {
         let payload = response_payload(
             proposal.hash(),
             encode_rw_set(&outcome.rw_set),
-            encode_events(installed.id(), &checked.tx_id, &outcome.events),
+            encode_events(contract, tx_id, &outcome.events),
             to_proto(&outcome),
-            installed.id(),
-            &installed.version,
+            contract,
+            version,
         );
-        Ok(Self {
+        Self {
             outcome,
             payload,
             height,
-        })
+        }
     }
 
     /// Whether the contract accepted, so that the outcome can be endorsed.

@@ -143,13 +143,38 @@ impl Contract {
         Ok(observer.observed(outcome))
     }
 
+    /// Runs what the contract exports to be run when it takes the place of another version of itself
+    /// (`cordon:contract/upgrade`), under the same limits as any call; `None` when it exports no such
+    /// thing. No client reaches it. The name and arguments in `call` are not looked at.
+    ///
+    /// # Errors
+    /// As [`Contract::call`].
+    pub fn upgrade(
+        &self,
+        from_version: &str,
+        call: Call<'_>,
+    ) -> Result<Option<Outcome>, HostError> {
+        let Some(function) = self.upgrade_function() else {
+            return Ok(None);
+        };
+        let values = [Val::String(from_version.to_owned())];
+        let ran = self.perform(function, &values, call, None, |_| {});
+        self.ended(ran).map(Some)
+    }
+
     fn execute(
         &self,
         call: Call<'_>,
         observer: Option<Arc<Observer>>,
         observe: impl FnMut(Phase),
     ) -> Result<Outcome, HostError> {
-        match self.run(call, observer, observe) {
+        let ran = self.run(call, observer, observe);
+        self.ended(ran)
+    }
+
+    /// What a run comes to: all but a broken host's is an outcome.
+    fn ended(&self, ran: Result<Outcome, Stop>) -> Result<Outcome, HostError> {
+        match ran {
             Ok(outcome) => Ok(outcome),
             Err(Stop::Refused(status, message)) => Ok(Outcome::refused(status, message)),
             Err(Stop::Fault(fault)) => Ok(Outcome::without_effect(
@@ -180,7 +205,18 @@ impl Contract {
         let transient_bytes = call.transient.values().map(Bytes::len).sum();
         let (function, values) = self.prepare(name, args, transient_bytes)?;
         observe(Phase::Arguments);
+        self.perform(function, &values, call, observer, observe)
+    }
 
+    /// Runs a function on a fresh instance, and gathers what it did.
+    fn perform(
+        &self,
+        function: &Function,
+        values: &[Val],
+        call: Call<'_>,
+        observer: Option<Arc<Observer>>,
+        mut observe: impl FnMut(Phase),
+    ) -> Result<Outcome, Stop> {
         let execution = Arc::new(Execution {
             profile: Arc::clone(&self.profile),
             channel: call.channel,
@@ -198,7 +234,7 @@ impl Contract {
         });
         let fuel_max = self.profile.fuel_max;
         let frame = CallState::new(&execution, self.id().clone(), None, 1);
-        let (result, left) = self.enter(function, &values, frame, fuel_max, &mut observe)?;
+        let (result, left) = self.enter(function, values, frame, fuel_max, &mut observe)?;
         let fuel = fuel_max - left;
         let payload = match answer(function, result, &self.profile) {
             Ok(payload) => payload,

@@ -59,6 +59,8 @@ pub struct Compiled {
     hash: [u8; 32],
     pub(crate) component: Component,
     pub(crate) functions: Vec<Function>,
+    /// What runs when the channel puts this component in the place of another one; no client's.
+    upgrade: Option<Function>,
     pub(crate) calls: Vec<CalledInterface>,
     /// Whether it imports `ledger-query`.
     pub(crate) asks: bool,
@@ -126,6 +128,7 @@ impl Compiled {
             });
         }
         let mut functions = Vec::new();
+        let mut upgrade = None;
         for (interface, item) in ty.exports(engine) {
             match item.ty {
                 ComponentItem::ComponentInstance(instance) => {
@@ -133,7 +136,12 @@ impl Compiled {
                     for (name, item) in instance.exports(engine) {
                         if let ComponentItem::ComponentFunc(func) = item.ty {
                             let index = component.get_export_index(parent.as_ref(), name);
-                            functions.push(Function::new(Some(interface), name, &func, index)?);
+                            let function = Function::new(Some(interface), name, &func, index)?;
+                            if install::is_upgrade(interface) {
+                                upgrade = Some(function.into_upgrade()?);
+                            } else {
+                                functions.push(function);
+                            }
                         }
                     }
                 }
@@ -150,7 +158,7 @@ impl Compiled {
         let called = calls.iter().flat_map(|interface| &interface.functions);
         let mut handed_over = called.flat_map(|(_, signature)| &signature.parameters);
         let hands_over_flags = handed_over.any(Shape::has_flags);
-        for function in &mut functions {
+        for function in functions.iter_mut().chain(&mut upgrade) {
             let result = function.signature.result.as_ref();
             if hands_over_flags || result.is_some_and(Shape::has_flags) {
                 function.lift_cost = FLAGS_COST;
@@ -173,6 +181,7 @@ impl Compiled {
             names: names(&functions),
             component,
             functions,
+            upgrade,
             calls,
             asks,
             imports,
@@ -250,6 +259,11 @@ impl Contract {
     /// All functions, sorted by WIT name.
     pub fn functions(&self) -> &[Function] {
         &self.compiled.functions
+    }
+
+    /// The function that [`Contract::upgrade`] runs.
+    pub(crate) fn upgrade_function(&self) -> Option<&Function> {
+        self.compiled.upgrade.as_ref()
     }
 
     /// What the contract says of itself, JSON: functions, parameters and answers as JSON schemas, with
@@ -356,6 +370,26 @@ impl Function {
             signature,
             index,
             lift_cost: 1,
+        })
+    }
+
+    /// The same, if it is what `cordon:contract/upgrade` declares.
+    fn into_upgrade(self) -> Result<Self, InstallError> {
+        let (interface, name) = &self.export;
+        let parameters = &self.signature.parameters[..];
+        let fits = install::is_known_upgrade(interface)
+            && name == "upgrade"
+            && parameters == [Shape::String]
+            && self.refuses
+            && self.answer.is_none();
+        if fits {
+            return Ok(self);
+        }
+        Err(InstallError::UncallableExport {
+            function: self.wit_name,
+            reason: "hosts know cordon:contract/upgrade@1.0.0 with the one function upgrade: \
+                     func(from-version: string) -> result<_, error>"
+                .to_owned(),
         })
     }
 }

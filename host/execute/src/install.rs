@@ -81,6 +81,19 @@ pub(crate) fn import(name: &str) -> Result<Import<'_>, InstallError> {
     }
 }
 
+/// Whether an exported interface is the one that hosts, and nobody else, call; of any version, so that
+/// one of another version is refused and not taken for functions of clients.
+pub(crate) fn is_upgrade(interface: &str) -> bool {
+    let name = interface.strip_prefix(OFFERED);
+    name.is_some_and(|name| name.split('@').next() == Some("upgrade"))
+}
+
+/// Whether it is the version of it that hosts know.
+pub(crate) fn is_known_upgrade(interface: &str) -> bool {
+    let name = interface.strip_prefix(OFFERED);
+    name.and_then(|name| name.strip_suffix(OFFERED_VERSION)) == Some("upgrade")
+}
+
 /// The parts of WebAssembly that a profile names.
 pub(crate) fn features(profile: &Profile) -> Result<WasmFeatures, InstallError> {
     // Floating point is no proposal, but can be switched off there.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cordon_policy::smallest_set;
+use cordon_policy::{EndorsementPolicy, smallest_set};
 use cordon_types::{MspId, RangeRead, ReadWriteSet, Version, status};
 use cordon_wire::decode;
 use cordon_wire::proto::common::Envelope;
@@ -108,7 +108,7 @@ pub(crate) async fn endorse(
         }
         // So they may when this host is behind on another channel, which nobody tells it.
         let mixed = !replies.is_empty();
-        if rounds < ROUNDS_MAX && mixed && accepted.installed.code.asks_other_channels() {
+        if rounds < ROUNDS_MAX && mixed && accepted.asks_other_channels() {
             tokio::time::sleep(OTHER_CHANNELS_PAUSE).await;
             continue;
         }
@@ -153,9 +153,8 @@ fn plan(
         Failure::Unreachable(text, lost.to_vec())
     };
     let set: Vec<MspId> = if named.is_empty() {
-        let policies = accepted
-            .current
-            .endorsement_policies(accepted.installed.id());
+        let policies = accepted.endorsement_policies()?;
+        let policies: Vec<&EndorsementPolicy> = policies.iter().collect();
         let available: Vec<MspId> = std::iter::once(host.msp_id.clone())
             .chain(usable.iter().map(|peer| peer.msp_id.clone()))
             .collect();

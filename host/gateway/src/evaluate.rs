@@ -23,7 +23,7 @@ pub(crate) async fn evaluate(
         &request.transaction_id,
     )?;
     let targets = request::organizations(&request.target_organizations)?;
-    if system::is_system(&proposal.contract) {
+    if system::is_system(&proposal) {
         let response = system::call(host, &proposal).await?;
         if response.status >= 400 {
             let text = chaincode_response(response.status, &response.message);

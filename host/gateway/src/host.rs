@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cordon_channel::{Channel, Current};
+use cordon_channel::{Channel, Current, FilePackages};
 use cordon_endorse::Endorser;
 use cordon_identity::Membership;
 use cordon_order::EmbeddedLog;
@@ -35,6 +35,8 @@ pub struct HostOptions {
     pub local: Membership,
     /// What admins of the organisation can ask for.
     pub administration: Arc<dyn Administration>,
+    /// Packages of contracts.
+    pub packages: Arc<FilePackages>,
 }
 
 /// What a host has to do with others, as its channels' configurations have it.
@@ -56,6 +58,7 @@ pub struct Host {
     pub(crate) executions: Arc<Executions>,
     pub(crate) local: Membership,
     pub(crate) administration: Arc<dyn Administration>,
+    pub(crate) packages: Arc<FilePackages>,
     /// The organisations of all channels.
     everyone: RwLock<Arc<Membership>>,
     shutdown: watch::Sender<bool>,
@@ -78,6 +81,7 @@ impl Host {
             executions: options.executions,
             local: options.local,
             administration: options.administration,
+            packages: options.packages,
             everyone: RwLock::new(Arc::new(Membership::new([]))),
             shutdown: watch::Sender::new(false),
         };

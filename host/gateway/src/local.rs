@@ -8,8 +8,9 @@ use cordon_wire::proto::protos;
 
 use crate::host::Host;
 use crate::ledgers::CallerLedgers;
-use crate::request::Accepted;
+use crate::request::{Accepted, Target};
 use crate::status::{Failure, chaincode_response};
+use crate::system::lifecycle;
 
 impl Host {
     /// Executes an accepted proposal, off the threads that serve the network.
@@ -25,19 +26,25 @@ impl Host {
         let turn = turn.ok_or(Failure::ShuttingDown)?;
         let accepted = Arc::clone(accepted);
         let ledgers = Arc::new(self.ledgers_of(&accepted));
-        let creator = accepted.proposal.header.creator.clone();
-        let access = accepted.current.access(accepted.installed.id(), creator);
+        let packages = Arc::clone(&self.packages);
         let run = move || {
             let _turn = turn;
             let snapshot = Box::new(accepted.channel.ledger().snapshot());
+            let installed = match &accepted.target {
+                Target::Contract(installed) => installed,
+                Target::Lifecycle(request) => {
+                    return lifecycle::execute(&accepted, request, snapshot, ledgers, &packages);
+                }
+            };
+            let creator = accepted.proposal.header.creator.clone();
             Execution::run(
                 &accepted.proposal,
                 &accepted.checked,
                 accepted.channel.id(),
-                &accepted.installed,
+                installed,
                 snapshot,
                 ledgers,
-                &access,
+                &accepted.current.access(installed.id(), creator),
             )
         };
         match tokio::task::spawn_blocking(run).await {

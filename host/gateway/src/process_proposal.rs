@@ -21,7 +21,7 @@ pub(crate) async fn process_proposal(
     others: BTreeMap<ChannelId, u64>,
 ) -> Result<Response<protos::ProposalResponse>, Failure> {
     let proposal = Proposal::parse(&signed)?;
-    if system::is_system(&proposal.contract) {
+    if system::is_system(&proposal) {
         let response = Some(system::call(host, &proposal).await?);
         return Ok(Response::new(protos::ProposalResponse {
             response,
@@ -29,7 +29,7 @@ pub(crate) async fn process_proposal(
         }));
     }
     let accepted = Arc::new(host.accept(proposal)?);
-    if accepted.installed.code.asks_other_channels() {
+    if accepted.asks_other_channels() {
         host.ledgers_of(&accepted).catch_up(&others).await;
     }
     if let Some(height) = height {

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use cordon_channel::{Channel, Current};
 use cordon_endorse::{CheckedProposal, Installed, check_proposal};
+use cordon_lifecycle::Request;
+use cordon_policy::EndorsementPolicy;
 use cordon_types::{ChannelId, MspId};
 use cordon_wire::proposal::Proposal;
 use cordon_wire::proto::protos;
 
 use crate::host::{Host, now};
-use crate::status::Failure;
+use crate::status::{Failure, chaincode_response};
+use crate::system::lifecycle;
 
 /// A proposal that is accepted, on its channel.
 pub(crate) struct Accepted {
@@ -19,7 +22,36 @@ pub(crate) struct Accepted {
     pub(crate) current: Arc<Current>,
     pub(crate) proposal: Proposal,
     pub(crate) checked: CheckedProposal,
-    pub(crate) installed: Installed,
+    pub(crate) target: Target,
+}
+
+/// What a proposal on a channel calls.
+pub(crate) enum Target {
+    /// A contract that the channel runs.
+    Contract(Installed),
+    /// Definitions of contracts.
+    Lifecycle(Request),
+}
+
+impl Accepted {
+    /// Whether the call may ask other channels.
+    pub(crate) fn asks_other_channels(&self) -> bool {
+        match &self.target {
+            Target::Contract(installed) => installed.code.asks_other_channels(),
+            Target::Lifecycle(_) => false,
+        }
+    }
+
+    /// Whose endorsement the call needs.
+    pub(crate) fn endorsement_policies(&self) -> Result<Vec<EndorsementPolicy>, Failure> {
+        match &self.target {
+            Target::Contract(installed) => {
+                let policies = self.current.endorsement_policies(installed.id());
+                Ok(policies.into_iter().cloned().collect())
+            }
+            Target::Lifecycle(request) => Ok(vec![lifecycle::endorsement_policy(request, self)?]),
+        }
+    }
 }
 
 /// Takes the proposal of a request apart. The hints must not contradict what is signed.
@@ -77,9 +109,6 @@ impl Host {
             let text = format!("channel {id} has stopped on this host: {reason}");
             return Err(Failure::Stopped(self.detail(text)));
         }
-        current
-            .executes()
-            .map_err(|text| Failure::Stopped(self.detail(text)))?;
         let known = channel
             .ledger()
             .contains_transaction(&checked.tx_id)
@@ -88,23 +117,44 @@ impl Host {
             let error = cordon_endorse::ProposalError::Duplicate(checked.tx_id);
             return Err(Failure::Refused(self.detail(error.to_string())));
         }
+        let target = self.target(current, &proposal, &checked)?;
+        Ok(Accepted {
+            channel: Arc::clone(channel),
+            current: Arc::clone(current),
+            proposal,
+            checked,
+            target,
+        })
+    }
+
+    fn target(
+        &self,
+        current: &Current,
+        proposal: &Proposal,
+        checked: &CheckedProposal,
+    ) -> Result<Target, Failure> {
+        if proposal.contract == lifecycle::NAME {
+            let request = lifecycle::request(self, proposal, checked).map_err(|response| {
+                let text = chaincode_response(response.status, &response.message);
+                Failure::Contract(vec![self.detail(text)])
+            })?;
+            return Ok(Target::Lifecycle(request));
+        }
+        current
+            .executes()
+            .map_err(|text| Failure::Stopped(self.detail(text)))?;
         let installed = current
             .contract(&proposal.contract)
             .map_err(|text| Failure::Stopped(self.detail(text)))?
             .cloned()
             .ok_or_else(|| {
                 Failure::ContractUnknown(format!(
-                    "contract {} is not deployed on channel {id}",
-                    proposal.contract
+                    "contract {} is not deployed on channel {}",
+                    proposal.contract,
+                    current.config().channel
                 ))
             })?;
-        Ok(Accepted {
-            channel: Arc::clone(channel),
-            current: Arc::clone(current),
-            proposal,
-            checked,
-            installed,
-        })
+        Ok(Target::Contract(installed))
     }
 
     /// The heights of the other channels that this host shares with an organisation, if the contract
@@ -114,7 +164,7 @@ impl Host {
         accepted: &Accepted,
         msp_id: &MspId,
     ) -> BTreeMap<ChannelId, u64> {
-        if !accepted.installed.code.asks_other_channels() {
+        if !accepted.asks_other_channels() {
             return BTreeMap::new();
         }
         let shared = self.channels.iter().filter(|(id, channel)| {

@@ -3,6 +3,7 @@
 
 mod administration;
 mod document;
+pub(crate) mod lifecycle;
 mod qscc;
 
 use std::sync::Arc;
@@ -22,8 +23,11 @@ const QSCC: &str = "qscc";
 const ADMINISTRATION: &str = "cordon";
 
 /// Whether a contract's name means one that hosts answer themselves.
-pub(crate) fn is_system(contract: &str) -> bool {
-    [CSCC, QSCC, ADMINISTRATION].contains(&contract)
+/// `_lifecycle` is one of them where no channel is named; on a channel it is called like any contract.
+pub(crate) fn is_system(proposal: &Proposal) -> bool {
+    let contract = proposal.contract.as_str();
+    let on_channel = !proposal.header.channel_header.channel_id.is_empty();
+    [CSCC, QSCC, ADMINISTRATION].contains(&contract) || (contract == lifecycle::NAME && !on_channel)
 }
 
 /// Answers a call. What finds nothing or makes no sense is an answer with a status of 400 and more.
@@ -32,6 +36,7 @@ pub(crate) async fn call(
     proposal: &Proposal,
 ) -> Result<protos::Response, Failure> {
     match proposal.contract.as_str() {
+        lifecycle::NAME => lifecycle::call(host, proposal).await,
         ADMINISTRATION => administration::call(host, proposal).await,
         CSCC if document::is_asked(proposal) => document::call(host, proposal),
         _ => qscc::call(host, proposal),

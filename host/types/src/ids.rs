@@ -96,6 +96,36 @@ id!(
     }
 );
 
+/// The reserved name of the contract that keeps contracts' definitions.
+const LIFECYCLE: &str = "_lifecycle";
+
+impl ContractId {
+    /// The contract that keeps what the members agreed on for each contract: Fabric's `_lifecycle`.
+    /// Every host answers it itself; the name is outside the grammar, so that nothing parsed from a
+    /// text can be deployed or called as it.
+    pub fn lifecycle() -> Self {
+        Self(LIFECYCLE.to_owned())
+    }
+
+    /// Whether this is [`ContractId::lifecycle`].
+    pub fn is_lifecycle(&self) -> bool {
+        self.0 == LIFECYCLE
+    }
+
+    /// The contract whose namespace has this name: of a deployed contract, or of
+    /// [`ContractId::lifecycle`]. For transactions, which can concern both; the name of a contract to
+    /// deploy or to call is parsed ([`FromStr`]).
+    ///
+    /// # Errors
+    /// As parsing.
+    pub fn of_namespace(name: &str) -> Result<Self, IdError> {
+        if name == LIFECYCLE {
+            return Ok(Self::lifecycle());
+        }
+        name.parse()
+    }
+}
+
 id!(
     /// An organisation as issuer of identities (membership service provider).
     ///
@@ -169,6 +199,11 @@ mod tests {
         for bad in ["", "-a", "a--b", "a.b", "ä"] {
             assert!(bad.parse::<ContractId>().is_err(), "{bad}");
         }
+        assert!("_lifecycle".parse::<ContractId>().is_err());
+        let reserved = ContractId::of_namespace("_lifecycle").unwrap();
+        assert!(reserved.is_lifecycle() && reserved == ContractId::lifecycle());
+        assert!(!ContractId::of_namespace("emr").unwrap().is_lifecycle());
+        assert!(ContractId::of_namespace("_x").is_err());
         assert!("Org1.MSP-x".parse::<MspId>().is_ok());
         for bad in ["", "Org_1", "a b"] {
             assert!(bad.parse::<MspId>().is_err(), "{bad}");

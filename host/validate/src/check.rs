@@ -8,6 +8,7 @@ use cordon_wire::config::ConfigTransaction;
 use cordon_wire::proposal::Header;
 use cordon_wire::transaction::Transaction;
 
+use crate::lifecycle::{self, Endorsers};
 use crate::{
     ChannelRules, ConfigVerifier, ContractRules, ENDORSEMENTS_MAX, IdentityRefusal,
     IdentityVerifier, Prepared, Reason, Verdict,
@@ -35,7 +36,7 @@ pub fn check<V: IdentityVerifier + ConfigVerifier>(
             let signed = (&config.header, &config.payload, &config.signature);
             match check_creator(signed, verifier, rules) {
                 Err(verdict) => (false, Some(verdict)),
-                Ok(()) => (true, check_config(config, verifier, rules).err()),
+                Ok(_) => (true, check_config(config, verifier, rules).err()),
             }
         }
         Prepared::Transaction(transaction) => {
@@ -46,7 +47,14 @@ pub fn check<V: IdentityVerifier + ConfigVerifier>(
             );
             match check_creator(signed, verifier, rules) {
                 Err(verdict) => (false, Some(verdict)),
-                Ok(()) => (true, check_endorsed(transaction, verifier, rules).err()),
+                Ok(creator) => {
+                    let refusal = if transaction.contract.is_lifecycle() {
+                        check_lifecycle(transaction, &creator, verifier, rules)
+                    } else {
+                        check_endorsed(transaction, verifier, rules)
+                    };
+                    (true, refusal.err())
+                }
             }
         }
     };
@@ -151,7 +159,7 @@ fn check_creator(
     (header, payload, signature): (&Header, &Bytes, &Bytes),
     verifier: &impl IdentityVerifier,
     rules: &ChannelRules,
-) -> Result<(), Verdict> {
+) -> Result<Signer, Verdict> {
     let message = [payload.as_ref()];
     verify_member(
         verifier,
@@ -161,7 +169,6 @@ fn check_creator(
         &message,
         signature,
     )
-    .map(drop)
     .map_err(|refusal| {
         Verdict::refused(
             ValidationCode::BadCreatorSignature,
@@ -204,6 +211,33 @@ fn check_config<V: IdentityVerifier + ConfigVerifier>(
         .map_err(|refusal| refuse(Reason::ConfigApprovals(refusal)))
 }
 
+/// Hosts endorse successes only, so this takes hosts that do otherwise. A response that is absent has
+/// status 0.
+fn check_answer(transaction: &Transaction) -> Result<(), Verdict> {
+    let answered = transaction.response.status;
+    if (status::OK..status::INVALID).contains(&answered) {
+        return Ok(());
+    }
+    let code = ValidationCode::InvalidEndorserTransaction;
+    Err(Verdict::refused(code, Reason::ResponseStatus(answered)))
+}
+
+fn check_lifecycle(
+    transaction: &Transaction,
+    creator: &Signer,
+    verifier: &impl IdentityVerifier,
+    rules: &ChannelRules,
+) -> Result<(), Verdict> {
+    check_answer(transaction)?;
+    let endorsers = lifecycle::check_writes(transaction, creator, rules)?;
+    let policy = match &endorsers {
+        Endorsers::Channel => &rules.lifecycle,
+        Endorsers::Organization(policy) => policy,
+    };
+    let asked = [(&transaction.contract, policy)];
+    check_endorsements(transaction, &asked, verifier, rules)
+}
+
 fn check_endorsed(
     transaction: &Transaction,
     verifier: &impl IdentityVerifier,
@@ -233,13 +267,7 @@ fn check_endorsed(
         };
         return Err(Verdict::refused(Code::ChaincodeVersionConflict, reason));
     }
-    // Hosts endorse successes only, so this takes hosts that do otherwise. A response that is
-    // absent has status 0.
-    let answered = transaction.response.status;
-    if !(status::OK..status::INVALID).contains(&answered) {
-        let reason = Reason::ResponseStatus(answered);
-        return Err(Verdict::refused(Code::InvalidEndorserTransaction, reason));
-    }
+    check_answer(transaction)?;
     // Contracts that this one called may be written too; each by its own endorsement policy, as the
     // one of the contract called says nothing about another's state.
     let mut asked = vec![(contract, endorsement_policy)];

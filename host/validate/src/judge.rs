@@ -1,13 +1,14 @@
 //! Step 4: the verdicts, transaction by transaction, on committed state plus what the valid ones
 //! before it in the block wrote.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cordon_types::{
     ContractId, KeyRead, RangeRead, RangeResults, ReadWriteSet, TxId, ValidationCode, Version,
 };
 use cordon_wire::rw_set::range_results;
 
+use crate::lifecycle::defined;
 use crate::{Checked, Committed, Conflict, NotLoaded, Reason, StateKey, StateRange, Verdict};
 
 /// One verdict per envelope of block `block_number`, in order. `committed` must hold what
@@ -26,6 +27,7 @@ pub fn judge(
         ids: BTreeMap::new(),
         written: BTreeMap::new(),
         configured: false,
+        redefined: BTreeSet::new(),
     };
     (0..)
         .zip(checked)
@@ -42,6 +44,8 @@ struct Block<'a> {
     written: BTreeMap<&'a ContractId, BTreeMap<&'a str, Written>>,
     /// A configuration of this block has been found valid.
     configured: bool,
+    /// Contracts with another definition than the block's transactions were endorsed on.
+    redefined: BTreeSet<ContractId>,
 }
 
 #[derive(Clone, Copy)]
@@ -80,8 +84,21 @@ impl<'a> Block<'a> {
         let Some(transaction) = checked.candidate() else {
             return Ok(Verdict::VALID);
         };
+        let namespaces = transaction.rw_set.contracts.iter().map(|set| &set.contract);
+        let mut touched = namespaces.chain([&transaction.contract]);
+        if let Some(contract) = touched.find(|contract| self.redefined.contains(*contract)) {
+            let reason = Reason::ContractRedefined(contract.clone());
+            return Ok(Verdict::refused(Code::ChaincodeVersionConflict, reason));
+        }
         if let Some(verdict) = self.conflict(&transaction.rw_set)? {
             return Ok(verdict);
+        }
+        if let Some((contract, _)) = defined(transaction) {
+            if self.redefined.contains(&contract) {
+                let reason = Reason::ContractRedefined(contract);
+                return Ok(Verdict::refused(Code::ChaincodeVersionConflict, reason));
+            }
+            self.redefined.insert(contract);
         }
         for set in &transaction.rw_set.contracts {
             let written = self.written.entry(&set.contract).or_default();

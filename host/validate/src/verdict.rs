@@ -42,6 +42,12 @@ pub enum Reason {
     /// Too few have approved a configuration.
     #[error("the configuration's approvals do not satisfy the channel's governance policy: {0}")]
     ConfigApprovals(PolicyRefusal),
+    /// What `_lifecycle` writes is not what it must be.
+    #[error("_lifecycle: {0}")]
+    Lifecycle(String),
+    /// The contract got another definition earlier in the block.
+    #[error("contract {0} got another definition earlier in this block")]
+    ContractRedefined(ContractId),
     /// Another configuration of the same block came first.
     #[error("another configuration of the same block came first")]
     ConfigOvertaken,

@@ -34,6 +34,7 @@ package!(gateway, "gateway");
 package!(orderer, "orderer");
 package!(rwset, "rwset");
 package!(kvrwset, "kvrwset");
+package!(lifecycle, "lifecycle");
 
 pub mod google {
     pub mod rpc {
@@ -42,6 +43,11 @@ pub mod google {
 }
 
 pub mod cordon {
+    pub mod lifecycle {
+        pub mod v1 {
+            tonic_include!("cordon.lifecycle.v1");
+        }
+    }
     pub mod ordering {
         pub mod v1 {
             tonic_include!("cordon.ordering.v1");

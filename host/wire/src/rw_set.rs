@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use cordon_types::{
-    ContractReadWriteSet, KeyRead, KeyWrite, RangeRead, RangeResults, ReadWriteSet, Version,
+    ContractId, ContractReadWriteSet, KeyRead, KeyWrite, RangeRead, RangeResults, ReadWriteSet,
+    Version,
 };
 
 use crate::proto::{kvrwset, rwset};
@@ -73,10 +74,8 @@ fn contract_from_wire(ns: rwset::NsReadWriteSet) -> Result<ContractReadWriteSet,
         ));
     }
     let set = ContractReadWriteSet {
-        contract: ns
-            .namespace
-            .parse()
-            .map_err(|_| WireError::invalid("namespace", "a contract id"))?,
+        contract: ContractId::of_namespace(&ns.namespace)
+            .map_err(|_| WireError::invalid("namespace", "a contract id or _lifecycle"))?,
         reads: kv
             .reads
             .into_iter()
@@ -373,6 +372,30 @@ mod tests {
                     .collect(),
             }
         })
+    }
+
+    #[test]
+    fn the_namespace_of_definitions_is_carried_and_no_other_reserved_one() {
+        let mut set = ReadWriteSet {
+            contracts: vec![ContractReadWriteSet {
+                contract: ContractId::lifecycle(),
+                reads: reads(1),
+                range_reads: Vec::new(),
+                writes: Vec::new(),
+            }],
+        };
+        let bytes = encode_rw_set(&set);
+        assert_eq!(decode_rw_set(&bytes).unwrap(), set);
+        set.contracts[0].contract = "emr".parse().unwrap();
+        let named = |name: &str| {
+            let mut set: rwset::TxReadWriteSet = decode(&encode_rw_set(&set), "set").unwrap();
+            set.ns_rwset[0].namespace = name.to_owned();
+            decode_rw_set(&encode(&set))
+        };
+        assert!(named("emr").is_ok());
+        for name in ["_lifecyclex", "_Lifecycle", "_x", "lscc/", ""] {
+            assert!(named(name).is_err(), "{name}");
+        }
     }
 
     proptest! {

@@ -289,7 +289,7 @@ impl Transaction {
             let cause = WireError::invalid("chaincode id", "the same in header, input and action");
             return Err(bad(Code::InvalidChaincode)(cause));
         }
-        let contract: ContractId = named.parse().map_err(|_| {
+        let contract = ContractId::of_namespace(&named).map_err(|_| {
             bad(Code::InvalidChaincode)(WireError::invalid("chaincode name", "a contract id"))
         })?;
         let rw_set = decode_rw_set(&action.results).map_err(|cause| {

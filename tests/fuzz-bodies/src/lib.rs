@@ -7,6 +7,7 @@
 //! - [`json`]: arguments and answers of contracts.
 //! - [`endorsement_policy`], [`access_policy`]: the two kinds of policies.
 //! - [`component`]: installing and calling what anybody may have made.
+//! - [`package`]: what is uploaded as a contract's package.
 //! - [`block_files`]: a ledger after accidents.
 //! - [`each_mutant`]: bends protobuf messages by their structure.
 #![allow(
@@ -21,6 +22,7 @@ mod components;
 mod identities;
 mod json;
 mod messages;
+mod packages;
 mod people;
 mod policies;
 mod protobuf;
@@ -32,6 +34,7 @@ pub use components::component;
 pub use identities::certificate;
 pub use json::json;
 pub use messages::{block, envelope, heal, id_at_endorser, in_one_block, proposal};
+pub use packages::package;
 pub use people::sign;
 pub use policies::{access_policy, endorsement_policy};
 pub use protobuf::each_mutant;
@@ -41,7 +44,7 @@ pub use random::Random;
 pub type Body = fn(&[u8]);
 
 /// Every target: its name, which its folders of seeds and regressions have too, and its body.
-pub const TARGETS: [(&str, Body); 9] = [
+pub const TARGETS: [(&str, Body); 10] = [
     ("proposal", proposal),
     ("envelope", envelope),
     ("block", block),
@@ -50,5 +53,6 @@ pub const TARGETS: [(&str, Body); 9] = [
     ("endorsement_policy", endorsement_policy),
     ("access_policy", access_policy),
     ("component", component),
+    ("package", package),
     ("block_files", block_files),
 ];

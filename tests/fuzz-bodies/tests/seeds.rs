@@ -203,6 +203,32 @@ fn policies() {
     seeds("access_policy", all);
 }
 
+#[test]
+#[ignore = "writes into the repository"]
+fn packages() {
+    use std::io::Read as _;
+    let package =
+        cordon_lifecycle::Package::write(&"emr_1".parse().unwrap(), "", b"\0asm").unwrap();
+    let unzip = |bytes: &[u8]| {
+        let mut unpacked = Vec::new();
+        let mut gzip = flate2::bufread::GzDecoder::new(bytes);
+        gzip.read_to_end(&mut unpacked).unwrap();
+        unpacked
+    };
+    let tar = unzip(package.bytes());
+    let mut archive = tar::Archive::new(tar.as_slice());
+    let code = archive.entries().unwrap().nth(1).unwrap().unwrap();
+    let code: Vec<u8> = code.bytes().map(Result::unwrap).collect();
+    seeds(
+        "package",
+        vec![
+            of_kind(0, "whole", package.bytes()),
+            of_kind(1, "outer", &tar),
+            of_kind(2, "inner", unzip(&code)),
+        ],
+    );
+}
+
 /// Components in text, made small by hand; compiled contracts are twenty times a seed's size.
 const COMPONENTS: [(&str, &str); 8] = [
     (

@@ -23,6 +23,7 @@ fn help_of_every_command() {
         (&["ledger", "replay"], "Usage: cordon ledger replay"),
         (&["contract"], "Usage: cordon contract"),
         (&["contract", "inspect"], "Usage: cordon contract inspect"),
+        (&["contract", "package"], "Usage: cordon contract package"),
         (&["policy"], "Usage: cordon policy"),
         (&["policy", "show"], "Usage: cordon policy show"),
         (&["policy", "history"], "Usage: cordon policy history"),

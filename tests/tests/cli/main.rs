@@ -9,4 +9,5 @@
 mod access;
 mod commands;
 mod networks;
+mod packages;
 mod provisioning;

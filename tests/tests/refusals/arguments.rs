@@ -260,6 +260,7 @@ async fn arguments() {
                 .map(|arg| Bytes::copy_from_slice(arg.as_bytes()))
                 .collect(),
             transient: std::collections::BTreeMap::new(),
+            organizations: Vec::new(),
         };
         let found = answer_of(client.evaluate(&call).await);
         table.equal(case, found, refused(Code::Unknown, EVALUATE, &text));

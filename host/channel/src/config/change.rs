@@ -89,6 +89,13 @@ impl ChannelConfig {
         self.id()?;
         self.limits()?;
         let rules = self.rules()?;
+        self.definitions()?;
+        let pairs = self.contracts.windows(2);
+        if let Some(pair) = pairs.into_iter().find(|pair| pair[0].name >= pair[1].name) {
+            return Err(ConfigError::ContractOrder {
+                contract: pair[1].name.clone(),
+            });
+        }
         self.membership(Arc::new(SignatureCache::default()))?;
         self.check_addresses()?;
         self.check_access_policies()?;

@@ -97,7 +97,7 @@ impl Ledgers for PastLedgers {
             });
             return Ok(None);
         };
-        let identity = past.chain().membership().identity(&self.creator).ok();
+        let identity = past.last_identity(&self.creator);
         if identity.is_none_or(|identity| identity.check_validity(self.time).is_err()) {
             return Ok(None);
         }

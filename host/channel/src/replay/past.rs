@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use cordon_endorse::{CLOCK_SKEW_SECONDS_MAX, Installed};
+use cordon_identity::{Identity, IdentityError, Membership};
 use cordon_types::{ChannelId, ContractId, ValidationCode, Version};
 use cordon_validate::Prepared;
 use parking_lot::RwLock;
@@ -34,6 +35,7 @@ struct Era {
     /// The first height with it.
     from: u64,
     config: Arc<ChannelConfig>,
+    membership: Arc<Membership>,
     /// Made when it is first asked for: whoever replays one transaction needs one.
     deployed: OnceLock<Result<Arc<Deployed>, Unreplayable>>,
 }
@@ -142,6 +144,21 @@ impl Past {
         PastSnapshot::new(&self.versions, height, self.era(height).from - 1)
     }
 
+    /// Who somebody was on the state of `height` blocks.
+    pub(super) fn identity(
+        &self,
+        creator: &[u8],
+        height: u64,
+    ) -> Result<Arc<Identity>, IdentityError> {
+        self.era(height).membership.identity(creator)
+    }
+
+    /// The same, when they were known last.
+    pub(super) fn last_identity(&self, creator: &[u8]) -> Option<Arc<Identity>> {
+        let mut eras = self.eras.iter().rev();
+        eras.find_map(|era| era.membership.identity(creator).ok())
+    }
+
     /// The contracts that ran on the state of `height` blocks.
     pub(super) fn deployed(&self, height: u64) -> Result<Arc<Deployed>, Unreplayable> {
         self.era(height).deployed(&*self.components)
@@ -170,6 +187,7 @@ impl Era {
         Self {
             from,
             config: Arc::clone(chain.config()),
+            membership: Arc::clone(chain.membership()),
             deployed: OnceLock::new(),
         }
     }

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use cordon_compile::read_component;
 use cordon_execute::{Settings, fingerprint};
 use serde_json::{Value, json};
 
+use super::package::read_either;
 use super::test::read_cases;
 use crate::compiler;
 use crate::output::Output;
@@ -20,8 +20,7 @@ pub(super) fn inspect(
     output: &Output,
 ) -> Result<()> {
     let runtime = compiler::runtime(None)?;
-    let bytes = read_component(file, runtime.profile())
-        .with_context(|| format!("cannot read {}", file.display()))?;
+    let (bytes, package) = read_either(file, runtime.profile())?;
     let compiled = runtime
         .compile(&bytes)
         .with_context(|| format!("{}", file.display()))?;
@@ -46,6 +45,10 @@ pub(super) fn inspect(
         file.display(),
         bytes.len()
     );
+    let package_id = package.map(|package| package.id().to_string());
+    if let Some(package_id) = &package_id {
+        let _ = writeln!(text, "package id  {package_id}");
+    }
     for import in compiled.imports() {
         let _ = writeln!(text, "imports     {import}");
     }
@@ -66,6 +69,7 @@ pub(super) fn inspect(
         "file": file.display().to_string(),
         "bytes": bytes.len(),
         "sha256": sha256,
+        "packageId": package_id,
         "imports": compiled.imports(),
         "metadata": metadata,
         "execution": settings,

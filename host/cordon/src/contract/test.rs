@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use cordon_cases::{Comparison, Ran, Report, Suite, Town, Verdict};
-use cordon_compile::read_component;
 use cordon_execute::Runtime;
 use serde_json::{Value, json};
 
+use super::package::read_either;
 use crate::compiler;
 use crate::output::Output;
 
@@ -55,10 +55,7 @@ pub(super) fn read_cases(
     cases: &Path,
     with: &[String],
 ) -> Result<(Suite, Town)> {
-    let read = |path: &Path| {
-        read_component(path, runtime.profile())
-            .with_context(|| format!("cannot read {}", path.display()))
-    };
+    let read = |path: &Path| read_either(path, runtime.profile()).map(|(bytes, _)| bytes);
     let suite = Suite::read(cases)?;
     let mut components = BTreeMap::from([(suite.setup().contract.clone(), read(file)?)]);
     for other in with {

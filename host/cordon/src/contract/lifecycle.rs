@@ -1,0 +1,587 @@
+//! `cordon contract install|approve|commit|status|deploy`: how a contract comes onto a channel.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use bytes::Bytes;
+use clap::Args;
+use cordon_client::{Call, Client, ClientError, Receipt};
+use cordon_lifecycle::{CHANNEL_DEFAULT, PackageId};
+use cordon_policy::{AccessPolicyFile, EndorsementPolicy};
+use cordon_wire::proto::lifecycle as messages;
+use cordon_wire::proto::protos::{ApplicationPolicy, application_policy};
+use cordon_wire::{Message, decode, encode};
+use messages::chaincode_source::{Local, Type};
+use serde_json::{Value, json};
+
+use super::package::{make, read_package};
+use crate::governance::{InForce, Proposal, check_access_policies};
+use crate::output::Output;
+use crate::store::{self, CallerArgs};
+
+const LIFECYCLE: &str = "_lifecycle";
+const NOT_FOUND: i32 = 404;
+
+/// Which package, on whose host.
+#[derive(Args)]
+pub(crate) struct InstallArgs {
+    /// The network's folder.
+    #[arg(long, default_value = "network", value_name = "DIR")]
+    dir: PathBuf,
+    /// An admin of the host's organisation: organisation/user, for example hospital/admin.
+    #[arg(long = "as", value_name = "ORG/USER")]
+    admin: String,
+    /// The package (`cordon contract package`); without one, what is installed is listed.
+    package: Option<PathBuf>,
+}
+
+/// What an organisation agrees to.
+#[derive(Args)]
+pub(crate) struct ApproveArgs {
+    #[command(flatten)]
+    caller: CallerArgs,
+    /// The contract's name on the channel.
+    name: String,
+    /// The package, which must be installed on the organisation's host: its file, or its id.
+    #[arg(long, value_name = "FILE|ID")]
+    package: String,
+    /// The contract's version. Another component needs another version.
+    #[arg(long)]
+    version: String,
+    /// Number of the definition; the next one if left out.
+    #[arg(long)]
+    sequence: Option<i64>,
+    /// Who must endorse, in Fabric's syntax; the channel's endorsement policy if left out.
+    #[arg(long, value_name = "POLICY")]
+    endorsement_policy: Option<String>,
+}
+
+/// Which contract.
+#[derive(Args)]
+pub(crate) struct NamedArgs {
+    #[command(flatten)]
+    caller: CallerArgs,
+    /// The contract's name on the channel.
+    name: String,
+}
+
+/// What to show.
+#[derive(Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    caller: CallerArgs,
+    /// The contract; all of the channel if left out.
+    name: Option<String>,
+}
+
+/// Everything at once, for a network whose admins' keys are all here.
+#[derive(Args)]
+pub(crate) struct DeployArgs {
+    /// The network's folder, with the keys of every member's admin.
+    #[arg(long, default_value = "network", value_name = "DIR")]
+    dir: PathBuf,
+    /// The channel.
+    #[arg(long, default_value = "providers")]
+    channel: String,
+    /// The component, or a package with it.
+    file: PathBuf,
+    /// The contract's name on the channel; the component's, without .wasm, if left out.
+    #[arg(long)]
+    name: Option<String>,
+    /// Its version; a number that grows with every deployment if left out.
+    #[arg(long)]
+    version: Option<String>,
+    /// Who must endorse, in Fabric's syntax.
+    #[arg(long, value_name = "POLICY")]
+    endorsement_policy: Option<String>,
+    /// Access policies to put in force for it, a file of Cedar; those in force stay if left out.
+    #[arg(long, value_name = "FILE")]
+    access_policies: Option<PathBuf>,
+}
+
+/// A call of `_lifecycle`.
+fn call(function: &str, argument: &impl Message) -> Call {
+    let mut call = Call::new(LIFECYCLE, function, &[]);
+    call.args.push(encode(argument));
+    call
+}
+
+async fn query<M: Message + Default>(
+    client: &Client,
+    function: &str,
+    argument: &impl Message,
+) -> Result<M> {
+    let answer = client.evaluate(&call(function, argument)).await?;
+    Ok(decode(&answer, "answer")?)
+}
+
+/// A client that names no channel: what it asks concerns the host.
+fn host_client(dir: &Path, admin: &str) -> Result<Client> {
+    let (organization, user) = admin
+        .split_once('/')
+        .with_context(|| format!("{admin:?} is not organisation/user"))?;
+    store::client(dir, organization, user, "")
+}
+
+pub(super) async fn install(args: &InstallArgs, output: &Output) -> Result<()> {
+    let client = host_client(&args.dir, &args.admin)?;
+    let Some(path) = &args.package else {
+        return installed(&client, output).await;
+    };
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let package_id = send_package(&client, bytes.into()).await?;
+    let text = format!(
+        "installed {package_id}\nApprove it with `cordon contract approve NAME --package {package_id} --version V --as {}`.",
+        args.admin
+    );
+    output.result(&text, &json!({ "packageId": package_id }));
+    Ok(())
+}
+
+async fn send_package(client: &Client, bytes: Bytes) -> Result<String> {
+    let argument = messages::InstallChaincodeArgs {
+        chaincode_install_package: bytes,
+    };
+    let answer: messages::InstallChaincodeResult =
+        query(client, "InstallChaincode", &argument).await?;
+    Ok(answer.package_id)
+}
+
+async fn installed(client: &Client, output: &Output) -> Result<()> {
+    let found: messages::QueryInstalledChaincodesResult =
+        query(client, "QueryInstalledChaincodes", &()).await?;
+    let mut lines = Vec::new();
+    let mut values = Vec::new();
+    for package in found.installed_chaincodes {
+        let mut used = Vec::new();
+        for (channel, references) in &package.references {
+            let contracts = references.chaincodes.iter();
+            used.extend(contracts.map(|c| format!("{} {} on {channel}", c.name, c.version)));
+        }
+        let uses = if used.is_empty() {
+            "not in use".to_owned()
+        } else {
+            used.join(", ")
+        };
+        lines.push(format!("{}  {uses}", package.package_id));
+        values
+            .push(json!({ "packageId": package.package_id, "label": package.label, "uses": used }));
+    }
+    if lines.is_empty() {
+        lines.push("no packages are installed on this host".to_owned());
+    }
+    output.result(&lines.join("\n"), &json!({ "packages": values }));
+    Ok(())
+}
+
+/// Endorsement policies as definitions carry them.
+fn parameter(policy: Option<&str>) -> Result<Bytes> {
+    use application_policy::Type as Policy;
+    let policy = match policy {
+        None => Policy::ChannelConfigPolicyReference(CHANNEL_DEFAULT.to_owned()),
+        Some(text) => Policy::SignaturePolicy(EndorsementPolicy::parse(text)?.to_proto()),
+    };
+    Ok(encode(&ApplicationPolicy {
+        r#type: Some(policy),
+    }))
+}
+
+fn policy_text(parameter: &Bytes) -> String {
+    use application_policy::Type as Policy;
+    let policy = decode::<ApplicationPolicy>(parameter, "policy").ok();
+    match policy.and_then(|policy| policy.r#type) {
+        Some(Policy::SignaturePolicy(policy)) => EndorsementPolicy::from_proto(&policy)
+            .map_or_else(|error| error.to_string(), |policy| policy.to_string()),
+        _ => "the channel's".to_owned(),
+    }
+}
+
+/// A contract's committed definition, if there is one.
+async fn committed(
+    client: &Client,
+    name: &str,
+) -> Result<Option<messages::QueryChaincodeDefinitionResult>> {
+    let argument = messages::QueryChaincodeDefinitionArgs {
+        name: name.to_owned(),
+    };
+    match client
+        .evaluate(&call("QueryChaincodeDefinition", &argument))
+        .await
+    {
+        Ok(answer) => Ok(Some(decode(&answer, "answer")?)),
+        Err(error) if is_not_found(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_not_found(error: &ClientError) -> bool {
+    error
+        .contract_refusal()
+        .is_some_and(|(status, _)| status == NOT_FOUND)
+}
+
+/// What the caller's organisation has approved last.
+async fn approved(
+    client: &Client,
+    name: &str,
+) -> Result<Option<messages::QueryApprovedChaincodeDefinitionResult>> {
+    let argument = messages::QueryApprovedChaincodeDefinitionArgs {
+        name: name.to_owned(),
+        sequence: 0,
+    };
+    match client
+        .evaluate(&call("QueryApprovedChaincodeDefinition", &argument))
+        .await
+    {
+        Ok(answer) => Ok(Some(decode(&answer, "answer")?)),
+        Err(error) if is_not_found(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) async fn approve(args: &ApproveArgs, output: &Output) -> Result<()> {
+    let client = args.caller.client()?;
+    let package_id = match args.package.parse::<PackageId>() {
+        Ok(id) => id,
+        Err(_) => read_package(Path::new(&args.package))?.id().clone(),
+    };
+    let sequence = match args.sequence {
+        Some(sequence) => sequence,
+        None => {
+            committed(&client, &args.name)
+                .await?
+                .map_or(0, |d| d.sequence)
+                + 1
+        }
+    };
+    let definition = messages::DefinitionArgs {
+        sequence,
+        name: args.name.clone(),
+        version: args.version.clone(),
+        validation_parameter: parameter(args.endorsement_policy.as_deref())?,
+        ..Default::default()
+    };
+    let receipt = send_approval(&client, definition.clone(), &package_id).await?;
+    let readiness = Readiness::ask(&client, definition).await?;
+    let text = format!(
+        "approved in block {}: {} {} as sequence {sequence}\n{}",
+        receipt.block,
+        args.name,
+        args.version,
+        readiness.in_words(&args.name)
+    );
+    let mut value = readiness.to_json();
+    value["block"] = json!(receipt.block);
+    value["transaction"] = json!(receipt.tx_id.to_string());
+    output.result(&text, &value);
+    Ok(())
+}
+
+async fn send_approval(
+    client: &Client,
+    definition: messages::DefinitionArgs,
+    package_id: &PackageId,
+) -> Result<Receipt> {
+    let argument = messages::DefinitionArgs {
+        source: Some(messages::ChaincodeSource {
+            r#type: Some(Type::LocalPackage(Local {
+                package_id: package_id.to_string(),
+            })),
+        }),
+        ..definition
+    };
+    Ok(client
+        .transact(&call("ApproveChaincodeDefinitionForMyOrg", &argument))
+        .await?)
+}
+
+/// Who has approved a definition.
+struct Readiness {
+    definition: messages::DefinitionArgs,
+    result: messages::CheckCommitReadinessResult,
+}
+
+impl Readiness {
+    async fn ask(client: &Client, definition: messages::DefinitionArgs) -> Result<Self> {
+        let result = query(client, "CheckCommitReadiness", &definition).await?;
+        Ok(Self { definition, result })
+    }
+
+    fn approvers(&self) -> Vec<String> {
+        let approvals = self.result.approvals.iter();
+        let approvals = approvals.filter(|(_, approved)| **approved);
+        approvals.map(|(msp_id, _)| msp_id.clone()).collect()
+    }
+
+    fn in_words(&self, name: &str) -> String {
+        let mut lines = Vec::new();
+        for (msp_id, approved) in &self.result.approvals {
+            let differs = self.result.mismatches.get(msp_id);
+            let differs = differs
+                .map(|found| found.items.join(", "))
+                .unwrap_or_default();
+            lines.push(match (approved, differs.as_str()) {
+                (true, _) => format!("  {msp_id} has approved it"),
+                (false, "") => format!(
+                    "  {msp_id} has not approved it: its admin runs cordon contract approve"
+                ),
+                (false, differs) => {
+                    format!("  {msp_id} has approved something else; what differs: {differs}")
+                }
+            });
+        }
+        lines.push(format!(
+            "Once enough have, anybody runs `cordon contract commit {name}`."
+        ));
+        lines.join("\n")
+    }
+
+    fn to_json(&self) -> Value {
+        let mismatches = self.result.mismatches.iter();
+        let mismatches: serde_json::Map<_, _> = mismatches
+            .map(|(msp_id, found)| (msp_id.clone(), json!(found.items)))
+            .collect();
+        json!({
+            "name": self.definition.name,
+            "version": self.definition.version,
+            "sequence": self.definition.sequence,
+            "endorsementPolicy": policy_text(&self.definition.validation_parameter),
+            "approvals": self.result.approvals,
+            "mismatches": mismatches,
+        })
+    }
+}
+
+/// What the caller's organisation has approved and is not committed yet.
+async fn pending(client: &Client, name: &str) -> Result<Option<Readiness>> {
+    let Some(approved) = approved(client, name).await? else {
+        return Ok(None);
+    };
+    let committed = committed(client, name).await?.map_or(0, |d| d.sequence);
+    if approved.sequence <= committed {
+        return Ok(None);
+    }
+    let definition = messages::DefinitionArgs {
+        sequence: approved.sequence,
+        name: name.to_owned(),
+        version: approved.version,
+        endorsement_plugin: approved.endorsement_plugin,
+        validation_plugin: approved.validation_plugin,
+        validation_parameter: approved.validation_parameter,
+        collections: approved.collections,
+        init_required: approved.init_required,
+        source: None,
+    };
+    Ok(Some(Readiness::ask(client, definition).await?))
+}
+
+pub(super) async fn commit(args: &NamedArgs, output: &Output) -> Result<()> {
+    let client = args.caller.client()?;
+    let name = &args.name;
+    let Some(readiness) = pending(&client, name).await? else {
+        bail!(
+            "the organisation of {} has approved nothing of contract {name} that is not committed: cordon contract approve",
+            args.caller.caller
+        );
+    };
+    let receipt = send_commit(&client, &readiness).await?;
+    let definition = &readiness.definition;
+    let text = format!(
+        "contract {name} {} (sequence {}) is in force on channel {} since block {}",
+        definition.version, definition.sequence, args.caller.channel, receipt.block
+    );
+    let mut value = readiness.to_json();
+    value["block"] = json!(receipt.block);
+    value["transaction"] = json!(receipt.tx_id.to_string());
+    output.result(&text, &value);
+    Ok(())
+}
+
+/// Those who approved have the component, so they can endorse.
+async fn send_commit(client: &Client, readiness: &Readiness) -> Result<Receipt> {
+    let mut call = call("CommitChaincodeDefinition", &readiness.definition);
+    call.organizations = readiness.approvers();
+    Ok(client.transact(&call).await?)
+}
+
+pub(super) async fn status(args: &StatusArgs, output: &Output) -> Result<()> {
+    let client = args.caller.client()?;
+    let config = InForce::ask(&client, &args.caller.channel).await?.config;
+    let mut lines = Vec::new();
+    let mut values = Vec::new();
+    let mut names: Vec<String> = config.contracts.iter().map(|c| c.name.clone()).collect();
+    let approvals: messages::QueryApprovedChaincodeDefinitionsResult =
+        query(&client, "QueryApprovedChaincodeDefinitions", &())
+            .await
+            .unwrap_or_default();
+    names.extend(
+        approvals
+            .approved_chaincode_definitions
+            .into_iter()
+            .map(|d| d.name),
+    );
+    names.sort();
+    names.dedup();
+    if let Some(name) = &args.name {
+        names.retain(|known| known == name);
+        ensure!(
+            !names.is_empty(),
+            "there is no contract {name} on channel {}, and the organisation of {} has approved none",
+            config.channel,
+            args.caller.caller
+        );
+    }
+    for name in &names {
+        let contract = config.contracts.iter().find(|known| known.name == *name);
+        let policy = |text: &Option<String>| match text {
+            Some(text) => text.clone(),
+            None => format!("the channel's, {}", config.endorsement_policy),
+        };
+        let mut value = json!({ "name": name, "committed": contract });
+        match contract {
+            Some(contract) => lines.push(format!(
+                "{name} {}  sequence {}  component {}…  endorsed by {}",
+                contract.version,
+                contract.sequence,
+                contract.sha256.get(..16).unwrap_or_default(),
+                policy(&contract.endorsement_policy)
+            )),
+            None => lines.push(format!("{name}  not committed")),
+        }
+        // Only members' admins see what is approved.
+        if let Ok(Some(readiness)) = pending(&client, name).await {
+            lines.push(format!(
+                "  waiting: {} as sequence {}",
+                readiness.definition.version, readiness.definition.sequence
+            ));
+            lines.push(readiness.in_words(name));
+            value["pending"] = readiness.to_json();
+        }
+        values.push(value);
+    }
+    let value = json!({ "channel": config.channel, "contracts": values });
+    output.result(&lines.join("\n"), &value);
+    Ok(())
+}
+
+/// The admins of all members whose keys are in a network's folder.
+fn admins(dir: &Path, config: &cordon_channel::ChannelConfig) -> Result<Vec<(String, Client)>> {
+    let mut admins = Vec::new();
+    for msp_id in config.members() {
+        let (organization, user) = store::admin_of(dir, msp_id)?;
+        let client = store::client(dir, &organization, &user, &config.channel)?;
+        admins.push((format!("{organization}/{user}"), client));
+    }
+    Ok(admins)
+}
+
+pub(super) async fn deploy(args: &DeployArgs, output: &Output) -> Result<()> {
+    let deployed = deploy_with(args, &|text| output.note(text)).await?;
+    output.result(&deployed.text, &deployed.value);
+    Ok(())
+}
+
+/// A contract that is in force.
+pub(super) struct Deployed {
+    pub(super) text: String,
+    value: Value,
+}
+
+/// Packages, installs, approves and commits for every member; tells each step.
+pub(super) async fn deploy_with(args: &DeployArgs, tell: &dyn Fn(&str)) -> Result<Deployed> {
+    let stem = args.file.file_stem().unwrap_or_default().to_string_lossy();
+    let name = args.name.clone().unwrap_or_else(|| stem.replace('_', "-"));
+    let (first, user) = store::any_admin(&args.dir, &args.channel)?;
+    let client = store::client(&args.dir, &first, &user, &args.channel)?;
+    let config = InForce::ask(&client, &args.channel).await?.config;
+    let before = config.contracts.iter().find(|known| known.name == name);
+    let sequence = before.map_or(0, |known| known.sequence) + 1;
+    let version = args
+        .version
+        .clone()
+        .unwrap_or_else(|| format!("0.{sequence}"));
+    let package = make(&args.file, &format!("{name}_{version}"))?;
+    let sha256 = hex::encode(package.component_sha256());
+    let admins = admins(&args.dir, &config)?;
+    if before.is_some_and(|known| known.sha256 == sha256) {
+        tell(&format!("contract {name} runs this component already"));
+    } else {
+        let policy = match (&args.endorsement_policy, before) {
+            (Some(policy), _) => Some(policy.clone()),
+            (None, Some(before)) => before.endorsement_policy.clone(),
+            (None, None) => None,
+        };
+        let definition = messages::DefinitionArgs {
+            sequence: sequence.cast_signed(),
+            name: name.clone(),
+            version: version.clone(),
+            validation_parameter: parameter(policy.as_deref())?,
+            ..Default::default()
+        };
+        for (admin, client) in &admins {
+            let host = host_client(&args.dir, admin)?;
+            send_package(&host, package.bytes().clone()).await?;
+            tell(&format!("{admin}: installed {}", package.id()));
+            send_approval(client, definition.clone(), package.id()).await?;
+            tell(&format!(
+                "{admin}: approved {name} {version}, sequence {sequence}"
+            ));
+        }
+        let readiness = Readiness::ask(&client, definition).await?;
+        let receipt = send_commit(&client, &readiness).await?;
+        tell(&format!("committed in block {}", receipt.block));
+    }
+    if let Some(path) = &args.access_policies {
+        permit(&client, &admins, &name, path, tell).await?;
+    }
+    let text = format!(
+        "contract {name} {version} is in force on channel {}",
+        args.channel
+    );
+    let value = json!({
+        "channel": args.channel,
+        "name": name,
+        "version": version,
+        "sequence": sequence,
+        "sha256": sha256,
+    });
+    Ok(Deployed { text, value })
+}
+
+/// Puts a contract's access policies in force, unless they are.
+async fn permit(
+    client: &Client,
+    admins: &[(String, Client)],
+    name: &str,
+    path: &Path,
+    tell: &dyn Fn(&str),
+) -> Result<()> {
+    let file = AccessPolicyFile {
+        contract: name.to_owned(),
+        text: crate::material::read(path)?,
+    };
+    let channel = client.channel();
+    let now = InForce::ask(client, channel).await?;
+    if now.config.access_policies.contains(&file) {
+        return Ok(());
+    }
+    let mut next = now.config.clone();
+    next.access_policies.retain(|known| known.contract != name);
+    next.access_policies.push(file);
+    next.access_policies
+        .sort_by(|left, right| left.contract.cmp(&right.contract));
+    check_access_policies(client, &next)
+        .await
+        .with_context(|| format!("access policies in {}", path.display()))?;
+    let mut proposal = Proposal::new(&now, next)?;
+    for (_, admin) in admins {
+        proposal.sign(admin)?;
+    }
+    let receipt = proposal.submit(client).await?;
+    tell(&format!(
+        "access policies in force since block {}",
+        receipt.block
+    ));
+    Ok(())
+}

@@ -1,0 +1,42 @@
+(component
+    (import "cordon:contract/types@1.0.0" (instance $types
+        (type $cases (variant (case "invalid" string) (case "forbidden" string)
+            (case "not-found" string) (case "conflict" string)))
+        (export "error" (type (eq $cases)))))
+    (alias export $types "error" (type $error))
+    (import "cordon:contract/state@1.0.0" (instance $state
+        (export "error" (type $e (eq $error)))
+        (export "put" (func (param "key" string) (param "value" (list u8))
+            (result (result (error $e)))))))
+    (core module $memory
+        (memory (export "memory") 1)
+        (data (i32.const 0) "fromrunVALUE")
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+    (core instance $mem (instantiate $memory))
+    (core func $put (canon lower (func $state "put")
+        (memory (core memory $mem "memory")) (realloc (core func $mem "realloc"))))
+    (core module $m
+        (import "h" "memory" (memory 1))
+        (import "h" "put" (func $put (param i32 i32 i32 i32 i32)))
+        (func (export "run")
+            (call $put (i32.const 4) (i32.const 3) (i32.const 7) (i32.const LENGTH) (i32.const 64)))
+        (func (export "upgrade") (param $at i32) (param $length i32) (result i32)
+            (if (i32.eq (i32.load8_u (local.get $at)) (i32.const 116)) (then (unreachable)))
+            (if (i32.eq (i32.load8_u (local.get $at)) (i32.const 120)) (then
+                (i32.store8 (i32.const 64) (i32.const 1))
+                (i32.store8 (i32.const 68) (i32.const 3))
+                (i32.store (i32.const 72) (local.get $at))
+                (i32.store (i32.const 76) (local.get $length))
+                (return (i32.const 64))))
+            (call $put (i32.const 0) (i32.const 4) (local.get $at) (local.get $length) (i32.const 64))
+            (i32.const 64)))
+    (core instance $i (instantiate $m (with "h" (instance
+        (export "memory" (memory $mem "memory")) (export "put" (func $put))))))
+    (func $run (canon lift (core func $i "run")))
+    (func $upgrade (param "from-version" string) (result (result (error $error)))
+        (canon lift (core func $i "upgrade")
+            (memory (core memory $mem "memory")) (realloc (core func $mem "realloc"))))
+    (instance $api (export "run" (func $run)))
+    (export "t:register/api@1.0.0" (instance $api))
+    (instance $up (export "upgrade" (func $upgrade)))
+    (export "cordon:contract/upgrade@1.0.0" (instance $up)))
