@@ -118,11 +118,15 @@ impl From<StateError> for Stop {
     }
 }
 
-/// No host writes it and validation refuses it: the state is not what this host put there.
 impl From<EntryError> for Stop {
     fn from(error: EntryError) -> Self {
-        Self::State(StateError(error.to_string()))
+        Self::State(damaged(&error))
     }
+}
+
+/// No host writes it and validation refuses it: the state is not what this host put there.
+pub(crate) fn damaged(error: &EntryError) -> StateError {
+    StateError(error.to_string())
 }
 
 /// Answers a function that concerns a channel.
@@ -309,7 +313,7 @@ pub(crate) struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    fn new(snapshot: &'a dyn Snapshot) -> Self {
+    pub(crate) fn new(snapshot: &'a dyn Snapshot) -> Self {
         Self {
             snapshot,
             namespace: ContractId::lifecycle(),
@@ -326,7 +330,7 @@ impl<'a> State<'a> {
     }
 
     /// All present keys that begin with `prefix`, in order, with their values.
-    pub(crate) fn all(&self, prefix: &str) -> Result<Vec<(String, Bytes)>, Stop> {
+    pub(crate) fn all(&self, prefix: &str) -> Result<Vec<(String, Bytes)>, StateError> {
         let mut all = Vec::new();
         let mut start = prefix.to_owned();
         // Every prefix here ends in '/', which '0' follows.

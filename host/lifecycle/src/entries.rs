@@ -105,11 +105,10 @@ impl fmt::Display for Key {
                 contract,
                 sequence,
                 msp_id,
-            } => write!(
-                f,
-                "{APPROVALS}{contract}/{sequence:0width$}/{msp_id}",
-                width = SEQUENCE_DIGITS
-            ),
+            } => {
+                let width = SEQUENCE_DIGITS;
+                write!(f, "{APPROVALS}{contract}/{sequence:0width$}/{msp_id}")
+            }
         }
     }
 }

@@ -9,7 +9,8 @@
 //! - [`Package`]: the package as a file.
 //! - [`Definition`], [`Approval`]: what is agreed on, and by whom; [`Entry`] is how the ledger keeps
 //!   them, in a namespace that only these functions write.
-//! - [`call`]: the functions on a channel, as functions of a snapshot.
+//! - [`call`]: the functions on a channel, as functions of a snapshot; [`committed_definitions`] is what
+//!   a channel opens with.
 //! - [`call_host`]: the functions about a host's packages, over a [`PackageStore`].
 
 mod approve;
@@ -34,3 +35,4 @@ pub use install::{PackageStore, StoreError, Uses, call_host};
 pub use limits::{LABEL_BYTES_MAX, METADATA_BYTES_MAX, PACKAGE_BYTES_MAX, VERSION_BYTES_MAX};
 pub use names::{Label, NameError, PackageId, check_version};
 pub use package::{Package, PackageError};
+pub use query::committed_definitions;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cordon_types::{ContractId, Response, status};
+use cordon_types::{ContractId, Response, Snapshot, StateError, status};
 use cordon_wire::proto::lifecycle::{
     ChaincodeSource, QueryApprovedChaincodeDefinitionArgs, QueryApprovedChaincodeDefinitionResult,
     QueryApprovedChaincodeDefinitionsResult, QueryChaincodeDefinitionArgs,
@@ -11,7 +11,7 @@ use cordon_wire::proto::lifecycle::{
 };
 use cordon_wire::proto::protos::CollectionConfigPackage;
 
-use crate::call::{Request, State, Stop, View, answer, later, refuse};
+use crate::call::{Request, State, Stop, View, answer, damaged, later, refuse};
 use crate::definition::{Definition, ENDORSEMENT_PLUGIN, VALIDATION_PLUGIN, contract_name};
 use crate::entries::{APPROVALS, Approval, DEFINITIONS, Entry, Key};
 use crate::names::PackageId;
@@ -63,9 +63,9 @@ pub(crate) fn approved(
         validation_plugin: VALIDATION_PLUGIN.to_owned(),
         validation_parameter: definition.endorsement.encode(),
         version: definition.version,
-        collections: no_collections(),
+        collections: Some(CollectionConfigPackage::default()),
         init_required: false,
-        source: source(&approval.package_id),
+        source: Some(source(&approval.package_id)),
     }))
 }
 
@@ -81,9 +81,9 @@ pub(crate) fn all_approved(request: &Request, state: &State<'_>) -> Result<Respo
         validation_plugin: VALIDATION_PLUGIN.to_owned(),
         validation_parameter: approval.definition.endorsement.encode(),
         version: approval.definition.version,
-        collections: no_collections(),
+        collections: Some(CollectionConfigPackage::default()),
         init_required: false,
-        source: source(&approval.package_id),
+        source: Some(source(&approval.package_id)),
     };
     Ok(answer(&QueryApprovedChaincodeDefinitionsResult {
         approved_chaincode_definitions: approvals.into_iter().map(message).collect(),
@@ -126,7 +126,7 @@ pub(crate) fn committed(
         validation_plugin: VALIDATION_PLUGIN.to_owned(),
         validation_parameter: definition.endorsement.encode(),
         version: definition.version,
-        collections: no_collections(),
+        collections: Some(CollectionConfigPackage::default()),
         init_required: false,
         approvals,
     }))
@@ -136,15 +136,9 @@ pub(crate) fn committed(
 pub(crate) fn all_committed(view: &View, state: &State<'_>) -> Result<Response, Stop> {
     use query_chaincode_definitions_result::Definition as Message;
     let mut definitions = view.definitions.clone();
-    for (key, value) in state.all(DEFINITIONS)? {
-        if let Entry::Definition {
-            contract,
-            definition,
-        } = Entry::read(&key, &value)?
-        {
-            let views = definitions.remove(&contract);
-            definitions.extend(later(Some(definition), views).map(|d| (contract, d)));
-        }
+    for (contract, definition) in ledgers(state)? {
+        let views = definitions.remove(&contract);
+        definitions.extend(later(Some(definition), views).map(|d| (contract, d)));
     }
     let message = |(contract, definition): (ContractId, Definition)| Message {
         name: contract.to_string(),
@@ -153,12 +147,36 @@ pub(crate) fn all_committed(view: &View, state: &State<'_>) -> Result<Response, 
         validation_plugin: VALIDATION_PLUGIN.to_owned(),
         validation_parameter: definition.endorsement.encode(),
         version: definition.version,
-        collections: no_collections(),
+        collections: Some(CollectionConfigPackage::default()),
         init_required: false,
     };
     Ok(answer(&QueryChaincodeDefinitionsResult {
         chaincode_definitions: definitions.into_iter().map(message).collect(),
     }))
+}
+
+/// The definitions that the ledger has, by name: what a channel that opens begins with.
+///
+/// # Errors
+/// [`StateError`] when the state cannot be read, or holds what no host writes.
+pub fn committed_definitions(
+    snapshot: &dyn Snapshot,
+) -> Result<BTreeMap<ContractId, Definition>, StateError> {
+    ledgers(&State::new(snapshot))
+}
+
+fn ledgers(state: &State<'_>) -> Result<BTreeMap<ContractId, Definition>, StateError> {
+    let mut definitions = BTreeMap::new();
+    for (key, value) in state.all(DEFINITIONS)? {
+        if let Entry::Definition {
+            contract,
+            definition,
+        } = Entry::read(&key, &value).map_err(|error| damaged(&error))?
+        {
+            definitions.insert(contract, definition);
+        }
+    }
+    Ok(definitions)
 }
 
 /// The approvals of this host's organisation below a prefix, in order of name and sequence.
@@ -186,17 +204,10 @@ fn name(name: &str) -> Result<ContractId, Stop> {
     contract_name(name).map_err(|message| refuse(status::INVALID, message))
 }
 
-/// Absent and empty mean the same; clients print it, so it is there.
-fn no_collections() -> Option<CollectionConfigPackage> {
-    Some(CollectionConfigPackage::default())
-}
-
-fn source(package_id: &PackageId) -> Option<ChaincodeSource> {
-    Some(ChaincodeSource {
-        r#type: Some(chaincode_source::Type::LocalPackage(
-            chaincode_source::Local {
-                package_id: package_id.to_string(),
-            },
-        )),
-    })
+fn source(package_id: &PackageId) -> ChaincodeSource {
+    let package_id = package_id.to_string();
+    let local = chaincode_source::Local { package_id };
+    ChaincodeSource {
+        r#type: Some(chaincode_source::Type::LocalPackage(local)),
+    }
 }

@@ -254,7 +254,8 @@ fn a_contract_is_approved_committed_and_upgraded() {
             .approvals
             .iter()
             .map(|(m, a)| format!("{m}{}", u8::from(*a)))
-            .collect::<String>()
+            .collect::<Vec<_>>()
+            .concat()
     };
     assert_eq!(approvals(&result), "A1B0C1");
     // Who comes late approves what is committed.
@@ -311,6 +312,8 @@ fn an_approval_names_an_installed_package_and_is_the_hosts_admins() {
     );
 }
 
+type Bend = Box<dyn Fn(&mut proto::DefinitionArgs)>;
+
 #[test]
 fn what_hosts_here_do_not_do_is_refused_with_a_sentence() {
     let (state, view) = (Committed::default(), view());
@@ -318,7 +321,7 @@ fn what_hosts_here_do_not_do_is_refused_with_a_sentence() {
         let rule = EndorsementRule::Policy(EndorsementPolicy::parse(text).unwrap());
         encode(&rule.to_proto())
     };
-    let cases: Vec<(&str, Box<dyn Fn(&mut proto::DefinitionArgs)>)> = vec![
+    let cases: Vec<(&str, Bend)> = vec![
         ("contract id", Box::new(|a| a.name = "a--b".to_owned())),
         (
             "contract id",
@@ -362,11 +365,11 @@ fn what_hosts_here_do_not_do_is_refused_with_a_sentence() {
         ),
         (
             "X is no member",
-            Box::new(|a| a.validation_parameter = policy("OR('A.peer','X.peer')")),
+            Box::new(move |a| a.validation_parameter = policy("OR('A.peer','X.peer')")),
         ),
         (
             "never be satisfied",
-            Box::new(|a| a.validation_parameter = policy("OutOf(2,'A.peer')")),
+            Box::new(move |a| a.validation_parameter = policy("OutOf(2,'A.peer')")),
         ),
     ];
     for (says, change) in cases {
@@ -616,6 +619,9 @@ fn definitions_of_the_configuration_are_followed() {
         done(&mut state, &view, &approval(2, "2.0", 2, by));
     }
     done(&mut state, &view, &commitment(2, "2.0"));
+    let ledgers = committed_definitions(&state).unwrap();
+    assert_eq!(ledgers.len(), 1);
+    assert_eq!(ledgers[&"emr".parse().unwrap()].version, "2.0");
     // The view may lag behind the snapshot.
     assert_eq!(committed(&state, &view).unwrap().sequence, 2);
     assert!(
@@ -711,7 +717,8 @@ fn an_organisation_sees_its_own_approvals() {
 #[test]
 fn many_approvals_are_listed_in_pages() {
     let (mut state, view) = (Committed::default(), view());
-    for sequence in 1..=2 * crate::limits::PAGE as i64 {
+    let last = 2 * i64::try_from(crate::limits::PAGE).unwrap();
+    for sequence in 1..=last {
         let approval = Approval {
             definition: definition(sequence),
             package_id: package_id(1),
@@ -733,10 +740,7 @@ fn many_approvals_are_listed_in_pages() {
         .iter()
         .map(|d| d.sequence)
         .collect();
-    assert_eq!(
-        all,
-        (1..=2 * crate::limits::PAGE as i64).collect::<Vec<_>>()
-    );
+    assert_eq!(all, (1..=last).collect::<Vec<_>>());
 }
 
 #[test]
@@ -748,6 +752,7 @@ fn a_damaged_entry_is_the_hosts_fault_and_no_answer() {
     state.entries.insert("definitions/emr".to_owned(), entry);
     let asked = call(&commitment(1, "1.0"), &view, &state, &Installed);
     assert!(asked.is_err());
+    assert!(committed_definitions(&state).is_err());
 }
 
 #[test]

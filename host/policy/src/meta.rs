@@ -620,8 +620,8 @@ mod tests {
             policy in any_meta(),
             members in proptest::collection::btree_set("[ABCD]", 0..5),
         ) {
-            let members: BTreeSet<MspId> = members.iter().map(|m| m.parse().unwrap()).collect();
             use SignerRole::{Admin, Client, Orderer, Peer};
+            let members: BTreeSet<MspId> = members.iter().map(|m| m.parse().unwrap()).collect();
             let mut everyone = Vec::new();
             for msp_id in &members {
                 for role in [Admin, Client, Orderer, Peer] {

@@ -133,6 +133,6 @@ targets! {
     endorsement_policy 15000,
     access_policy 400,
     component 1500,
-    package 4000,
+    package 2500,
     block_files 100,
 }

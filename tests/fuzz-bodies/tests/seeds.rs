@@ -217,8 +217,9 @@ fn packages() {
     };
     let tar = unzip(package.bytes());
     let mut archive = tar::Archive::new(tar.as_slice());
-    let code = archive.entries().unwrap().nth(1).unwrap().unwrap();
-    let code: Vec<u8> = code.bytes().map(Result::unwrap).collect();
+    let mut entry = archive.entries().unwrap().nth(1).unwrap().unwrap();
+    let mut code = Vec::new();
+    entry.read_to_end(&mut code).unwrap();
     seeds(
         "package",
         vec![

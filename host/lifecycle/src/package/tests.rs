@@ -68,7 +68,10 @@ fn the_bytes_are_the_same_every_time_and_everywhere() {
     let again = Package::write(&label(), "", COMPONENT).unwrap();
     assert_eq!(package, again);
     assert_eq!(package.bytes()[..10], [31, 139, 8, 0, 0, 0, 0, 0, 2, 255]);
-    assert_eq!(package.id().to_string(), "GOLDEN");
+    assert_eq!(
+        package.id().to_string(),
+        "emr_1.0:2ef4b646150809cc93544a9b0968e74adcdfe683d566ee3193dd505e1e5f63fd"
+    );
 }
 
 #[test]
