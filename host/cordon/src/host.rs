@@ -7,17 +7,17 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use cordon_channel::{Channel, ChannelConfig, ChannelError, ComponentStore, FilePackages};
-use cordon_endorse::Endorser;
 use cordon_execute::Runtime;
-use cordon_gateway::{Executions, Host, HostOptions, Tls, serve};
-use cordon_identity::{Membership, Msp, SignatureCache};
+use cordon_gateway::{Executions, Host, HostOptions, serve};
+use cordon_identity::SignatureCache;
 use cordon_policy::AccessPolicyFile;
 use cordon_types::MspId;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use crate::administration::HostAdministration;
-use crate::wiring::{Material, Wiring};
+use crate::certificates::{HostMaterial, warn_of_expiry};
+use crate::wiring::Wiring;
 use crate::{compiler, material};
 
 /// `host.toml`. Paths are relative to the file.
@@ -114,6 +114,7 @@ pub(crate) struct RunningHost {
     tasks: Vec<tokio::task::JoinHandle<()>>,
     server: tokio::task::JoinHandle<Result<(), cordon_gateway::ServeError>>,
     stop: tokio::sync::watch::Sender<bool>,
+    wiring: Arc<Wiring>,
 }
 
 impl RunningHost {
@@ -124,21 +125,10 @@ impl RunningHost {
         shared: &Shared,
     ) -> Result<Self> {
         let msp_id: MspId = config.msp_id.parse()?;
-        let local = material::local_msp(msp_id.clone(), &config.msp)?;
-        let material = Material {
-            signer: Arc::new(material::signer(msp_id.clone(), &config.msp)?),
-            tls_certificate: material::read(&config.tls.join("server.crt"))?,
-            tls_key: material::read(&config.tls.join("server.key"))?,
-            tls_root: local.tls_root_certs.join("\n"),
-        };
-        let endorser = Endorser::new(Arc::clone(&material.signer));
-        let wiring = Wiring::new(&config, msp_id.clone(), material);
-        let local = Membership::new(
-            [Msp::new(&material::local_msp(msp_id.clone(), &config.msp)?)
-                .with_context(|| format!("cannot use {}", config.msp.display()))?],
-        );
         // Before anything is opened: TLS is what is most often set up wrongly.
-        let tls = Tls::new(&wiring.tls_options(&[]))?;
+        let own = HostMaterial::read(&config)?;
+        warn_of_expiry(&config, material::now());
+        let wiring = Arc::new(Wiring::new(&config, own)?);
 
         let components = ComponentStore::new(config.components.clone(), shared.runtime.clone());
         let (packages, damaged) = FilePackages::open(
@@ -151,7 +141,6 @@ impl RunningHost {
             tracing::warn!(%package, "a package is damaged");
         }
         let signatures = Arc::new(SignatureCache::default());
-        let wiring = Arc::new(wiring);
         let mut channels = Vec::new();
         for section in &config.channels {
             let error = || format!("cannot use {}", section.genesis.display());
@@ -184,30 +173,28 @@ impl RunningHost {
             }
             channels.push(Arc::new(channel));
         }
-        let configs: Vec<_> = channels.iter().map(|channel| channel.config()).collect();
-        tls.replace(&wiring.tls_options(&configs))?;
-        let neighbours = wiring.neighbours(&configs)?;
-
         let host = Host::new(HostOptions {
             msp_id,
             address: config.address.clone(),
-            endorser,
+            endorser: wiring.endorser(),
             channels: channels.clone(),
-            neighbours,
             executions: Arc::clone(&shared.executions),
-            local,
+            local: wiring.local(),
             packages: Arc::new(packages),
             administration: Arc::new(HostAdministration {
                 address: config.address.clone(),
+                wiring: Arc::clone(&wiring),
             }),
         });
-        let following = wiring.follow(Arc::clone(&host), tls.clone(), channels.clone());
-        let mut tasks = vec![tokio::spawn(following)];
+        wiring.connect(&host, channels.clone())?;
+        wiring.check();
+        let mut tasks = vec![tokio::spawn(Arc::clone(&wiring).follow())];
         tasks.extend(
             channels
                 .iter()
                 .map(|channel| tokio::spawn(Arc::clone(channel).run())),
         );
+        let tls = wiring.tls();
         let (stop, mut stopping) = tokio::sync::watch::channel(false);
         let server = tokio::spawn(async move {
             let stop = async move {
@@ -220,7 +207,13 @@ impl RunningHost {
             tasks,
             server,
             stop,
+            wiring,
         })
+    }
+
+    /// What holds the host's certificates, to have them read again.
+    pub(crate) fn wiring(&self) -> &Arc<Wiring> {
+        &self.wiring
     }
 
     /// The access policies in force on a channel, if this host is a member.

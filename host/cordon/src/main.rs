@@ -2,6 +2,8 @@
 
 mod administration;
 mod bench;
+mod ca;
+mod certificates;
 mod channel;
 mod compiler;
 mod contract;
@@ -15,6 +17,7 @@ mod network;
 mod output;
 mod policy;
 mod provision;
+mod reload;
 mod replay;
 mod scratch;
 mod store;
@@ -62,6 +65,9 @@ enum Command {
     /// One organisation's host.
     #[command(subcommand)]
     Host(HostCommand),
+    /// Certificates of the network's organisations: list, issue, renew, revoke.
+    #[command(subcommand)]
+    Ca(ca::CaCommand),
     /// Call contracts.
     #[command(subcommand)]
     Tx(tx::TxCommand),
@@ -113,6 +119,14 @@ enum HostCommand {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Let a running host use the certificates and keys that are in its files now, without a restart.
+    ///
+    /// They are checked first: the keys belong to the certificates, the organisation's authorities issued
+    /// them as every channel knows these, for a host, for now and for the same names. If anything is wrong,
+    /// the host goes on with what it has. On SIGHUP a host does the same.
+    ///
+    /// Example: cordon host reload --as hospital/admin
+    Reload(reload::ReloadArgs),
 }
 
 fn main() -> ExitCode {
@@ -145,6 +159,8 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Up(args) => up::up(&args, output).await,
         Command::Init(args) => up::init(&args, output),
         Command::Host(HostCommand::Run { config }) => up::run_host(&config, output).await,
+        Command::Host(HostCommand::Reload(args)) => reload::run(args, output).await,
+        Command::Ca(command) => ca::run(&command, output),
         Command::Tx(command) => tx::run(command, output).await,
         Command::Ledger(command) => ledger::run(command, output).await,
         Command::Contract(command) => contract::run(&command, output).await,

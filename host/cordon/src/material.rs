@@ -3,18 +3,23 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use cordon_identity::{
-    CertificateAuthority, IssueRequest, MspConfig, Signer, SigningKey, TlsRequest, Validity,
+    Certificate, CertificateAuthority, IssueRequest, MspConfig, Signer, SigningKey, TlsRequest,
+    Validity,
 };
 use cordon_types::MspId;
 
 use crate::network::{Organization, User};
 
-const DAY: i64 = 24 * 60 * 60;
+/// Seconds.
+pub(crate) const DAY: i64 = 24 * 60 * 60;
+/// How long certificates of people and hosts are valid, when nobody says otherwise.
+pub(crate) const DAYS: u32 = 365;
 
 /// Name in the hosts' TLS certificates.
 pub(crate) const SERVER_NAME: &str = "localhost";
@@ -35,6 +40,11 @@ impl OrganizationDir {
         self.0.join("host")
     }
 
+    /// The folder itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     fn ca_certificate(&self) -> PathBuf {
         self.0.join("ca/ca-cert.pem")
     }
@@ -49,27 +59,26 @@ impl OrganizationDir {
 
     /// The organisation as its channels' configurations name it.
     pub(crate) fn msp_config(&self, msp_id: MspId) -> Result<MspConfig> {
-        Ok(MspConfig::new(
+        let certificates = |path: PathBuf| certificates_in(&[path]);
+        let list = self.revocation_list();
+        msp_config(
             msp_id,
-            read(&self.ca_certificate())?,
-            read(&self.tls_ca_certificate())?,
-        ))
+            certificates(self.ca_certificate())?,
+            certificates(self.tls_ca_certificate())?,
+            list.exists().then_some(list).as_slice(),
+        )
+    }
+
+    /// Whom the organisation's authority has revoked; absent while nobody is.
+    pub(crate) fn revocation_list(&self) -> PathBuf {
+        self.0.join("ca/crl.pem")
     }
 
     /// Makes authorities, the host's certificates and one identity per user.
     pub(crate) fn create(&self, organization: &Organization) -> Result<()> {
         let name = &organization.name;
         let now = now();
-        // Clocks may differ by as much as proposals are accepted for; what is issued now must be valid
-        // everywhere now.
-        let long = Validity {
-            not_before: now - 3600,
-            not_after: now + 3650 * DAY,
-        };
-        let short = Validity {
-            not_before: now - 3600,
-            not_after: now + 365 * DAY,
-        };
+        let (long, short) = (validity(now, 3650), validity(now, DAYS));
         let ca = CertificateAuthority::create(&format!("ca.{name}"), name, long)?;
         let tls_ca = CertificateAuthority::create(&format!("tlsca.{name}"), name, long)?;
         for (authority, folder, file) in [(&ca, "ca", "ca"), (&tls_ca, "tlsca", "tlsca")] {
@@ -86,31 +95,23 @@ impl OrganizationDir {
             role: "peer".to_owned(),
             attributes: std::collections::BTreeMap::new(),
         };
-        Self::issue(&self.host(), &host, "server", (&ca, &tls_ca), short)?;
+        let names = server_names();
+        Self::issue(&self.host(), &host, &names, (&ca, &tls_ca), short)?;
         for user in &organization.users {
             let mut user = user.clone();
-            for (attribute, value) in [
-                ("hf.EnrollmentID", user.name.clone()),
-                ("uid", user.name.clone()),
-                ("hf.Type", user.role.clone()),
-            ] {
-                user.attributes.entry(attribute.to_owned()).or_insert(value);
-            }
-            Self::issue(
-                &self.user(&user.name),
-                &user,
-                "client",
-                (&ca, &tls_ca),
-                short,
-            )?;
+            add_usual_attributes(&mut user);
+            let names = [user.name.clone()];
+            Self::issue(&self.user(&user.name), &user, &names, (&ca, &tls_ca), short)?;
         }
         Ok(())
     }
 
-    fn issue(
+    /// Makes a new identity in `folder`, a signing and a TLS certificate with their keys; `tls_names` are
+    /// DNS names and addresses.
+    pub(crate) fn issue(
         folder: &Path,
         user: &User,
-        tls_name: &str,
+        tls_names: &[String],
         (ca, tls_ca): (&CertificateAuthority, &CertificateAuthority),
         validity: Validity,
     ) -> Result<()> {
@@ -132,20 +133,18 @@ impl OrganizationDir {
         write_secret(&msp.join("keystore/priv_sk"), &key.to_pkcs8_pem()?)?;
 
         let key = SigningKey::generate()?;
-        let server = tls_name == "server";
+        let tls_name = if user.role == "peer" {
+            "server"
+        } else {
+            "client"
+        };
+        let is_address = |name: &&String| name.parse::<IpAddr>().is_ok();
+        let dns_names = tls_names.iter().filter(|name| !is_address(name));
         let request = TlsRequest {
             common_name: user.name.clone(),
             organization: None,
-            dns_names: vec![if server {
-                SERVER_NAME.to_owned()
-            } else {
-                user.name.clone()
-            }],
-            ip_addresses: if server {
-                vec![[127, 0, 0, 1].into(), std::net::Ipv6Addr::LOCALHOST.into()]
-            } else {
-                Vec::new()
-            },
+            dns_names: dns_names.cloned().collect(),
+            ip_addresses: tls_names.iter().filter_map(|n| n.parse().ok()).collect(),
             validity,
         };
         let certificate = tls_ca.issue_tls(&request, &key.public_key()?)?;
@@ -153,6 +152,31 @@ impl OrganizationDir {
         write(&tls.join("ca.crt"), &tls_ca.certificate().to_pem()?)?;
         write(&tls.join(format!("{tls_name}.crt")), &certificate.to_pem()?)?;
         write_secret(&tls.join(format!("{tls_name}.key")), &key.to_pkcs8_pem()?)
+    }
+}
+
+/// From an hour ago, because clocks may differ by as much as proposals are accepted for, and what is
+/// issued now must be valid everywhere now.
+pub(crate) fn validity(now: i64, days: u32) -> Validity {
+    Validity {
+        not_before: now - 3600,
+        not_after: now + i64::from(days) * DAY,
+    }
+}
+
+/// The names in a host's TLS certificate, when nobody gives others.
+pub(crate) fn server_names() -> Vec<String> {
+    [SERVER_NAME, "127.0.0.1", "::1"].map(str::to_owned).into()
+}
+
+/// What contracts and Fabric's tools expect to find in every user's certificate.
+pub(crate) fn add_usual_attributes(user: &mut User) {
+    for (attribute, value) in [
+        ("hf.EnrollmentID", user.name.clone()),
+        ("uid", user.name.clone()),
+        ("hf.Type", user.role.clone()),
+    ] {
+        user.attributes.entry(attribute.to_owned()).or_insert(value);
     }
 }
 
@@ -189,23 +213,68 @@ pub(crate) fn signer(msp_id: MspId, msp: &Path) -> Result<Signer> {
         .with_context(|| format!("cannot use the identity in {}", msp.display()))
 }
 
-/// The organisation that an MSP folder describes: its authorities in `cacerts` and `tlscacerts`.
+/// The organisation that an MSP folder describes: its authorities in `cacerts` and `tlscacerts`, whom
+/// they have revoked in `crls`, if there is such a folder.
 pub(crate) fn local_msp(msp_id: MspId, msp: &Path) -> Result<MspConfig> {
-    let root = read(&only_file(&msp.join("cacerts"))?)?;
-    let tls_root = read(&only_file(&msp.join("tlscacerts"))?)?;
-    Ok(MspConfig::new(msp_id, root, tls_root))
+    let lists = msp.join("crls");
+    let lists = if lists.exists() {
+        files(&lists)?
+    } else {
+        Vec::new()
+    };
+    msp_config(
+        msp_id,
+        certificates_in(&files(&msp.join("cacerts"))?)?,
+        certificates_in(&files(&msp.join("tlscacerts"))?)?,
+        &lists,
+    )
+}
+
+fn msp_config(
+    msp_id: MspId,
+    roots: Vec<String>,
+    tls_roots: Vec<String>,
+    lists: &[PathBuf],
+) -> Result<MspConfig> {
+    let mut config = MspConfig::new(msp_id, String::new(), String::new());
+    config.root_certs = roots;
+    config.tls_root_certs = tls_roots;
+    config.revocation_list = lists.iter().map(|p| read(p)).collect::<Result<_>>()?;
+    Ok(config)
+}
+
+/// Every certificate of these files, one text each. More than one while an authority is renewed.
+fn certificates_in(paths: &[PathBuf]) -> Result<Vec<String>> {
+    let mut all = Vec::new();
+    for path in paths {
+        let found = Certificate::all_from_pem(read(path)?.as_bytes())
+            .with_context(|| format!("cannot use {}", path.display()))?;
+        for certificate in found {
+            all.push(certificate.to_pem()?);
+        }
+    }
+    Ok(all)
+}
+
+/// The files of a folder, by name; hidden ones, which are about to replace others, are left out.
+pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = fs::read_dir(folder)
+        .with_context(|| format!("cannot read {}", folder.display()))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<std::io::Result<Vec<_>>>()?;
+    let hidden = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        name.as_encoded_bytes().starts_with(b".")
+    };
+    paths.retain(|path| !hidden(path));
+    paths.sort();
+    Ok(paths)
 }
 
 /// Fabric's tools name these files as they like; there is one in each folder.
-fn only_file(folder: &Path) -> Result<PathBuf> {
-    let mut files = fs::read_dir(folder)
-        .with_context(|| format!("cannot read {}", folder.display()))?
-        .collect::<std::io::Result<Vec<_>>>()?;
-    files.sort_by_key(fs::DirEntry::file_name);
-    let first = files
-        .first()
-        .with_context(|| format!("{} is empty", folder.display()))?;
-    Ok(first.path())
+pub(crate) fn only_file(folder: &Path) -> Result<PathBuf> {
+    let first = files(folder)?.into_iter().next();
+    first.with_context(|| format!("{} is empty", folder.display()))
 }
 
 /// Reads a text file; the error names it.
@@ -219,8 +288,26 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
 }
 
 /// Writes a file that only its owner may read.
-fn write_secret(path: &Path, text: &str) -> Result<()> {
+pub(crate) fn write_secret(path: &Path, text: &str) -> Result<()> {
     write_mode(path, text.as_bytes(), 0o600)
+}
+
+/// Replaces a file as a whole: whoever reads it meanwhile finds the old text or the new one, and so
+/// does whoever reads it after a crash.
+pub(crate) fn replace(path: &Path, text: &str, secret: bool) -> Result<()> {
+    let error = || format!("cannot write {}", path.display());
+    let name = path.file_name().with_context(error)?.to_string_lossy();
+    let new = path.with_file_name(format!(".{name}.new"));
+    let _ = fs::remove_file(&new);
+    write_mode(&new, text.as_bytes(), if secret { 0o600 } else { 0o644 })?;
+    fs::File::open(&new)
+        .and_then(|file| file.sync_all())
+        .with_context(error)?;
+    fs::rename(&new, path).with_context(error)?;
+    let folder = path.parent().with_context(error)?;
+    fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .with_context(error)
 }
 
 fn write_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
@@ -240,7 +327,7 @@ fn write_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 }
 
 /// Seconds since the Unix epoch.
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

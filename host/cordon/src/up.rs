@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -15,6 +16,7 @@ use crate::material;
 use crate::network::{ChannelEntry, Network, read_access_policies};
 use crate::output::Output;
 use crate::provision::{Provisioned, provision};
+use crate::reload;
 use crate::store;
 
 /// A network that has not come up by then will not.
@@ -229,13 +231,21 @@ pub(crate) async fn run_host(path: &Path, output: &Output) -> Result<()> {
         .await?;
     let seconds = started.elapsed().as_secs_f64();
     let text = format!("ready in {seconds:.2} s: {msp_id} at {address} (ctrl-C stops)");
-    output.result(
-        &text,
-        &json!({ "ready": true, "seconds": seconds, "address": address }),
-    );
-    tokio::select! {
-        () = interrupts.next() => {}
-        error = running.failed() => return Err(error),
+    let ready = json!({ "ready": true, "seconds": seconds, "address": address });
+    let mut hangups = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+    output.result(&text, &ready);
+    loop {
+        tokio::select! {
+            () = interrupts.next() => break,
+            error = running.failed() => return Err(error),
+            _ = hangups.recv() => {
+                let wiring = Arc::clone(running.wiring());
+                match tokio::task::spawn_blocking(move || wiring.reload()).await? {
+                    Ok(answer) => output.note(&reload::text(&answer)),
+                    Err(error) => tracing::error!("{error:#}"),
+                }
+            }
+        }
     }
     output.note("stopping");
     running.stop().await

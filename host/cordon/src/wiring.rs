@@ -1,58 +1,78 @@
-//! What connects a host to others: peers, ordering logs, whose TLS certificates it takes. All of it
-//! follows from the channels' configurations, and is made anew when one of them changes.
+//! What connects a host to others: peers, ordering logs, certificates, whose TLS certificates it takes.
+//! All of it follows from the channels' configurations and the host's own files, and is made anew when
+//! one of them changes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use cordon_channel::{Channel, ChannelConfig};
+use cordon_endorse::Endorser;
 use cordon_gateway::{Host, Neighbours, Peer, Tls, TlsOptions};
-use cordon_identity::{Certificate, Signer};
-use cordon_order::{EmbeddedLog, HostCredentials, OrderingLog, RemoteLog};
+use cordon_identity::Membership;
+use cordon_order::{EmbeddedLog, OrderingLog, RemoteLog};
 use cordon_types::{ChannelId, MspId};
 use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::sync::watch;
 
+use crate::certificates::{HostMaterial, certificates, day, days_left};
 use crate::host::HostConfig;
+use crate::material::now;
 
-/// Certificates and keys that a host shows to others.
-pub(crate) struct Material {
-    pub(crate) signer: Arc<Signer>,
-    /// PEM.
-    pub(crate) tls_certificate: String,
-    /// PEM.
-    pub(crate) tls_key: String,
-    /// Authority of the organisation's own hosts, whatever channels there are. PEM.
-    pub(crate) tls_root: String,
-}
-
-/// One host's connections.
+/// One host's connections, and the certificates that it shows on them.
 pub(crate) struct Wiring {
     config: HostConfig,
     msp_id: MspId,
-    material: Material,
+    endorser: Endorser,
+    tls: Tls,
+    /// What the host's own organisation is, to those that administer the host.
+    local: watch::Sender<Arc<Membership>>,
+    material: Mutex<Arc<HostMaterial>>,
     /// The ordering logs in use, by channel, with the address that they were made for.
     logs: Mutex<BTreeMap<ChannelId, (String, OrderingLog)>>,
+    /// What is wired, once it is there.
+    wired: OnceLock<Wired>,
+    /// One change at a time.
+    changing: Mutex<()>,
+}
+
+struct Wired {
+    /// The host has what leads here.
+    host: Weak<Host>,
+    channels: Vec<Arc<Channel>>,
 }
 
 impl Wiring {
-    pub(crate) fn new(config: &HostConfig, msp_id: MspId, material: Material) -> Self {
-        Self {
+    pub(crate) fn new(config: &HostConfig, material: HostMaterial) -> Result<Self> {
+        let tls = Tls::new(&tls_options(&material, &[]))?;
+        Ok(Self {
             config: config.clone(),
-            msp_id,
-            material,
+            msp_id: config.msp_id.parse()?,
+            endorser: Endorser::new(Arc::clone(&material.signer)),
+            tls,
+            local: watch::Sender::new(Arc::clone(&material.local)),
+            material: Mutex::new(Arc::new(material)),
             logs: Mutex::default(),
-        }
+            wired: OnceLock::new(),
+            changing: Mutex::new(()),
+        })
     }
 
-    /// The TLS identity, and the authorities of these channels' members: nobody else's certificates
-    /// are taken.
-    pub(crate) fn tls_options(&self, channels: &[Arc<ChannelConfig>]) -> TlsOptions {
-        let roots = tls_roots(channels).into_values();
-        TlsOptions {
-            certificate: self.material.tls_certificate.clone(),
-            key: self.material.tls_key.clone(),
-            client_roots: roots.chain([self.material.tls_root.clone()]).collect(),
-        }
+    pub(crate) fn endorser(&self) -> Endorser {
+        self.endorser.clone()
+    }
+
+    pub(crate) fn tls(&self) -> Tls {
+        self.tls.clone()
+    }
+
+    pub(crate) fn local(&self) -> watch::Receiver<Arc<Membership>> {
+        self.local.subscribe()
+    }
+
+    fn material(&self) -> Arc<HostMaterial> {
+        Arc::clone(&self.material.lock())
     }
 
     /// The ordering log of a channel with this configuration.
@@ -73,24 +93,28 @@ impl Wiring {
             }
             OrderingLog::Embedded(log)
         } else {
-            let mut organizations = channel.organizations.iter();
-            let keeper = organizations.find(|o| o.hosts.contains(&address));
-            let Some(keeper) = keeper else {
-                bail!("channel {id}: the ordering log is at {address}, which is no member's host");
-            };
-            let roots = keeper.msp.tls_root_certs.join("\n");
-            let peer = self.peer(&keeper.msp.msp_id, &address, &roots)?;
-            let certificate = Certificate::from_pem(self.material.tls_certificate.as_bytes())?;
-            let statement = HostCredentials::statement(&id, certificate.der());
-            let credentials = HostCredentials {
-                creator: self.material.signer.serialized(),
-                signature: self.material.signer.sign(&statement)?,
-            };
+            let peer = self.keeper(channel)?;
+            let credentials = self.material().vouch(&id)?;
             let log = RemoteLog::new(id.clone(), address.clone(), peer.connection(), credentials);
             OrderingLog::Remote(Box::new(log))
         };
         self.logs.lock().insert(id, (address, log.clone()));
         Ok(log)
+    }
+
+    /// The host that keeps a channel's ordering log.
+    fn keeper(&self, channel: &ChannelConfig) -> Result<Peer> {
+        let address = &channel.ordering.address;
+        let mut organizations = channel.organizations.iter();
+        let keeper = organizations.find(|o| o.hosts.contains(address));
+        let keeper = keeper.with_context(|| {
+            format!(
+                "channel {}: the ordering log is at {address}, which is no member's host",
+                channel.channel
+            )
+        })?;
+        let roots = keeper.msp.tls_root_certs.join("\n");
+        self.peer(&keeper.msp.msp_id, address, &roots)
     }
 
     /// The other hosts of these channels' organisations, and the logs that are kept here.
@@ -120,23 +144,27 @@ impl Wiring {
 
     fn peer(&self, msp_id: &MspId, address: &str, roots: &str) -> Result<Peer> {
         let via = self.config.address_overrides.get(address);
+        let material = self.material();
         Ok(Peer::new(
             msp_id.clone(),
             address.to_owned(),
             via.map_or(address, String::as_str),
             roots,
-            &self.material.tls_certificate,
-            &self.material.tls_key,
+            &material.tls_certificate,
+            &material.tls_key,
         )?)
     }
 
+    /// The host is there, with these channels: their configurations count from now on.
+    pub(crate) fn connect(&self, host: &Arc<Host>, channels: Vec<Arc<Channel>>) -> Result<()> {
+        let host = Arc::downgrade(host);
+        let _ = self.wired.set(Wired { host, channels });
+        self.apply()
+    }
+
     /// Follows the channels' configurations for as long as the host runs.
-    pub(crate) async fn follow(
-        self: Arc<Self>,
-        host: Arc<Host>,
-        tls: Tls,
-        channels: Vec<Arc<Channel>>,
-    ) {
+    pub(crate) async fn follow(self: Arc<Self>) {
+        let channels = self.wired.get().map_or(&[][..], |wired| &wired.channels);
         let mut changes: Vec<_> = channels.iter().map(|channel| channel.changes()).collect();
         if changes.is_empty() {
             return;
@@ -151,25 +179,115 @@ impl Wiring {
             for changes in &mut changes {
                 changes.mark_unchanged();
             }
-            if let Err(error) = self.apply(&host, &tls, &channels).await {
+            let wiring = Arc::clone(&self);
+            let runtime = tokio::runtime::Handle::current();
+            let applied = tokio::task::spawn_blocking(move || {
+                // Connections live on the runtime.
+                let _on = runtime.enter();
+                wiring.apply()
+            });
+            if let Err(error) = applied
+                .await
+                .map_err(Into::into)
+                .and_then(|applied| applied)
+            {
                 tracing::error!(%error, host = %self.msp_id, "connections to other hosts stay as they were");
             }
         }
     }
 
-    async fn apply(&self, host: &Host, tls: &Tls, channels: &[Arc<Channel>]) -> Result<()> {
-        for channel in channels {
+    /// Tells the operator if others will not accept this host.
+    pub(crate) fn check(&self) {
+        let channels = self.wired.get().map_or(&[][..], |wired| &wired.channels);
+        if let Err(error) = self.material().check(channels, now()) {
+            tracing::error!("others will not accept this host: {error:#}");
+        }
+    }
+
+    /// Reads the host's certificates again, and uses them if all others will accept them. What has
+    /// changed, and until when each is valid. Blocking.
+    ///
+    /// Errors say what is wrong with the files; the host then goes on with what it has.
+    pub(crate) fn reload(&self) -> Result<Value> {
+        self.replace_material()
+            .context("the host goes on with the certificates that it has")
+    }
+
+    fn replace_material(&self) -> Result<Value> {
+        let new = HostMaterial::read(&self.config)?;
+        let wired = self.wired.get().context("the host has not started yet")?;
+        new.check(&wired.channels, now())?;
+        let old = self.material();
+        new.check_names(&old)?;
+        let mut changed = Vec::new();
+        if new.signer.serialized() != old.signer.serialized() {
+            changed.push("signing");
+        }
+        if new.tls_certificate != old.tls_certificate {
+            changed.push("TLS");
+        }
+        // It refuses a key that is another certificate's.
+        let configs = self.configs();
+        Tls::new(&tls_options(&new, &configs))
+            .with_context(|| format!("cannot use the files in {}", self.config.tls.display()))?;
+        *self.material.lock() = Arc::new(new);
+        let new = self.material();
+        self.apply()?;
+        for (id, (_, log)) in &*self.logs.lock() {
+            let config = configs.iter().find(|config| config.channel == id.as_str());
+            if let (OrderingLog::Remote(log), Some(config)) = (log, config) {
+                // The signing identity vouches for the certificate of the connection.
+                log.replace(self.keeper(config)?.connection(), new.vouch(id)?);
+            }
+        }
+        self.endorser.replace(Arc::clone(&new.signer));
+        self.local.send_replace(Arc::clone(&new.local));
+        tracing::info!(?changed, "the host's certificates were read again");
+        let certificates = certificates(&self.config);
+        let certificates = certificates.iter().map(|info| {
+            json!({
+                "what": info.what,
+                "subject": info.subject,
+                "notAfter": info.not_after,
+                "validUntil": day(info.not_after),
+                "daysLeft": days_left(info.not_after, now()),
+            })
+        });
+        Ok(json!({ "changed": changed, "certificates": certificates.collect::<Vec<_>>() }))
+    }
+
+    fn configs(&self) -> Vec<Arc<ChannelConfig>> {
+        let channels = self.wired.get().map_or(&[][..], |wired| &wired.channels);
+        channels.iter().map(|channel| channel.config()).collect()
+    }
+
+    fn apply(&self) -> Result<()> {
+        let _one = self.changing.lock();
+        let wired = self.wired.get().context("the host has not started yet")?;
+        for channel in &wired.channels {
             let config = channel.config();
             let known = self.logs.lock().get(channel.id()).map(|log| log.0.clone());
             if known.is_none_or(|address| address != config.ordering.address) {
-                let (channel, log) = (Arc::clone(channel), self.log(&config)?);
-                tokio::task::spawn_blocking(move || channel.replace_log(log)).await??;
+                channel.replace_log(self.log(&config)?)?;
             }
         }
-        let configs: Vec<_> = channels.iter().map(|channel| channel.config()).collect();
-        tls.replace(&self.tls_options(&configs))?;
-        host.reconfigure(self.neighbours(&configs)?);
+        let configs = self.configs();
+        self.tls.replace(&tls_options(&self.material(), &configs))?;
+        if let Some(host) = wired.host.upgrade() {
+            host.reconfigure(self.neighbours(&configs)?);
+        }
         Ok(())
+    }
+}
+
+/// The TLS identity, and the authorities of these channels' members: nobody else's certificates are
+/// taken.
+fn tls_options(material: &HostMaterial, channels: &[Arc<ChannelConfig>]) -> TlsOptions {
+    let roots = tls_roots(channels).into_values();
+    TlsOptions {
+        certificate: material.tls_certificate.clone(),
+        key: material.tls_key.clone(),
+        client_roots: roots.chain([material.tls_roots.clone()]).collect(),
     }
 }
 

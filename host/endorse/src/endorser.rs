@@ -1,6 +1,6 @@
 //! Executes checked proposals, and signs.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use cordon_execute::{Access, Call, Contract, HostError, Ledgers, Outcome};
 use cordon_identity::{IdentityError, Signer};
@@ -136,21 +136,37 @@ fn to_proto(outcome: &Outcome) -> protos::Response {
     }
 }
 
-/// Signs in this host's name.
+/// Signs in this host's name. Clones share the identity, which can be replaced.
 #[derive(Clone)]
 pub struct Endorser {
-    signer: Arc<Signer>,
+    signer: Arc<RwLock<Arc<Signer>>>,
 }
 
 impl Endorser {
     /// An endorser with the host's identity.
     pub fn new(signer: Arc<Signer>) -> Self {
-        Self { signer }
+        Self {
+            signer: Arc::new(RwLock::new(signer)),
+        }
     }
 
-    /// The host's identity.
-    pub fn signer(&self) -> &Signer {
-        &self.signer
+    /// The host's identity, as of now.
+    pub fn signer(&self) -> Arc<Signer> {
+        Arc::clone(&self.signer.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Signs with another identity from now on. What was signed before stays what it is.
+    pub fn replace(&self, signer: Arc<Signer>) {
+        *self.signer.write().unwrap_or_else(PoisonError::into_inner) = signer;
+    }
+
+    /// Whether an endorsement of a transaction of this time (Unix seconds, the proposal's) would count:
+    /// validation judges certificates at that moment.
+    ///
+    /// # Errors
+    /// [`IdentityError::Expired`], [`IdentityError::NotYetValid`].
+    pub fn check_validity(&self, at_unix_seconds: i64) -> Result<(), IdentityError> {
+        self.signer().certificate().check_validity(at_unix_seconds)
     }
 
     /// Signs the payload of an accepted execution.
@@ -158,8 +174,9 @@ impl Endorser {
     /// # Errors
     /// [`IdentityError`] when the key cannot sign.
     pub fn endorse(&self, payload: &[u8]) -> Result<protos::Endorsement, IdentityError> {
-        let endorser = self.signer.serialized();
-        let signature = self.signer.sign(&[payload, &endorser].concat())?;
+        let signer = self.signer();
+        let endorser = signer.serialized();
+        let signature = signer.sign(&[payload, &endorser].concat())?;
         Ok(protos::Endorsement {
             endorser,
             signature,

@@ -27,12 +27,10 @@ pub struct HostOptions {
     pub endorser: Endorser,
     /// Channels this host is a member of.
     pub channels: Vec<Arc<Channel>>,
-    /// Who else there is.
-    pub neighbours: Neighbours,
     /// Contract calls that run at once.
     pub executions: Arc<Executions>,
-    /// The organisation as its own host knows it, channels or none.
-    pub local: Membership,
+    /// The organisation as its own host knows it, channels or none; it may change.
+    pub local: watch::Receiver<Arc<Membership>>,
     /// What admins of the organisation can ask for.
     pub administration: Arc<dyn Administration>,
     /// Packages of contracts.
@@ -56,7 +54,7 @@ pub struct Host {
     pub(crate) channels: BTreeMap<ChannelId, Arc<Channel>>,
     neighbours: RwLock<Arc<Neighbours>>,
     pub(crate) executions: Arc<Executions>,
-    pub(crate) local: Membership,
+    pub(crate) local: watch::Receiver<Arc<Membership>>,
     pub(crate) administration: Arc<dyn Administration>,
     pub(crate) packages: Arc<FilePackages>,
     /// The organisations of all channels.
@@ -65,14 +63,14 @@ pub struct Host {
 }
 
 impl Host {
-    /// A host; [`serve`](crate::serve) makes it answer.
+    /// A host; [`Host::reconfigure`] tells it who else there is, [`serve`](crate::serve) makes it answer.
     pub fn new(options: HostOptions) -> Arc<Self> {
         let channels = options
             .channels
             .into_iter()
             .map(|channel| (channel.id().clone(), channel))
             .collect();
-        let host = Self {
+        Arc::new(Self {
             msp_id: options.msp_id,
             address: options.address,
             endorser: options.endorser,
@@ -84,12 +82,10 @@ impl Host {
             packages: options.packages,
             everyone: RwLock::new(Arc::new(Membership::new([]))),
             shutdown: watch::Sender::new(false),
-        };
-        host.reconfigure(options.neighbours);
-        Arc::new(host)
+        })
     }
 
-    /// To be called when what is in force on a channel has changed.
+    /// To be called before the host serves, and when what is in force on a channel has changed.
     pub fn reconfigure(&self, neighbours: Neighbours) {
         let in_force: Vec<_> = self.channels.values().map(|c| c.current()).collect();
         let memberships = in_force.iter().map(|current| current.membership());

@@ -82,6 +82,17 @@ impl Host {
         self: &Arc<Self>,
         accepted: &Arc<Accepted>,
     ) -> Result<(protos::ProposalResponse, u64), Failure> {
+        // The endorsement would not count, and nobody would know before the transaction is in a block.
+        self.endorser
+            .check_validity(accepted.checked.timestamp.0)
+            .map_err(|error| {
+                let text = format!(
+                    "this host of {} does not endorse: {error}; its operator has to renew its signing certificate and reload it",
+                    self.msp_id
+                );
+                tracing::warn!("{text}");
+                Failure::Stopped(self.detail(text))
+            })?;
         let execution = self.execute(accepted).await?;
         let mut reply = protos::ProposalResponse {
             version: 1,

@@ -7,16 +7,18 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, RevokedCertParams, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    SanType,
 };
 use rustls_pki_types::CertificateDer;
 
-use self::parameters::{authority_of, end_entity, moment, name, parameters, refused};
+use self::parameters::{authority_of, end_entity, name, parameters};
+pub(crate) use self::parameters::{moment, refused};
 use crate::attributes::{self, ATTRIBUTES_OID};
-use crate::{Certificate, IdentityError, PublicKey, SigningKey, pem};
+use crate::{Certificate, IdentityError, PublicKey, SigningKey};
 
 mod parameters;
+mod renewal;
 
 /// When a certificate is valid: Unix seconds, both inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +156,10 @@ impl CertificateAuthority {
         &self.certificate
     }
 
+    pub(crate) fn issuer(&self) -> &Issuer<'static, SigningKey> {
+        &self.issuer
+    }
+
     /// The authority's private key, to be stored.
     pub fn key(&self) -> &SigningKey {
         self.issuer.key()
@@ -217,45 +223,6 @@ impl CertificateAuthority {
         let addresses = request.ip_addresses.iter().copied().map(SanType::IpAddress);
         parameters.subject_alt_names.extend(addresses);
         self.sign(parameters, public_key, what)
-    }
-
-    /// Issues a revocation list, PEM. `revoked` are all serials ([`Certificate::serial`]) with the
-    /// Unix second of their revocation; `number` grows from list to list.
-    ///
-    /// # Errors
-    /// [`IdentityError::Issue`] when a time cannot be written or `next_update` is not after
-    /// `this_update`.
-    pub fn revocation_list(
-        &self,
-        revoked: &[(Vec<u8>, i64)],
-        this_update: i64,
-        next_update: i64,
-        number: u64,
-    ) -> Result<String, IdentityError> {
-        let what = "revocation list";
-        let revoked_certs = revoked
-            .iter()
-            .map(|(serial, at)| {
-                Ok(RevokedCertParams {
-                    serial_number: SerialNumber::from_slice(serial),
-                    revocation_time: moment(what, *at)?,
-                    reason_code: None,
-                    invalidity_date: None,
-                })
-            })
-            .collect::<Result<_, IdentityError>>()?;
-        let parameters = CertificateRevocationListParams {
-            this_update: moment(what, this_update)?,
-            next_update: moment(what, next_update)?,
-            crl_number: SerialNumber::from(number),
-            issuing_distribution_point: None,
-            revoked_certs,
-            key_identifier_method: KeyIdMethod::Sha256,
-        };
-        let list = parameters
-            .signed_by(&self.issuer)
-            .map_err(|_| refused(what))?;
-        pem::encode(pem::REVOCATION_LIST, list.der())
     }
 
     fn sign(

@@ -1,11 +1,13 @@
 //! One X.509 certificate, read once and completely; nothing here says whether it is trusted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::oid;
+use x509_parser::extensions::GeneralName;
 use x509_parser::oid_registry as registry;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Version};
@@ -120,6 +122,22 @@ impl Certificate {
         })
     }
 
+    /// Reads every certificate in `text`, in order; blocks of other kinds are skipped. Of a host's
+    /// certificate that is its own and then the authorities between it and a root.
+    ///
+    /// # Errors
+    /// As [`Certificate::from_pem`]; [`IdentityError::Malformed`] when there is none.
+    pub fn all_from_pem(text: &[u8]) -> Result<Vec<Self>, IdentityError> {
+        let all = pem::certificates(text)?;
+        if all.is_empty() {
+            return Err(IdentityError::malformed(
+                "certificate",
+                "there is no complete PEM block",
+            ));
+        }
+        all.iter().map(|der| Self::from_der(der)).collect()
+    }
+
     /// The DER bytes.
     pub fn der(&self) -> &[u8] {
         &self.der
@@ -173,6 +191,43 @@ impl Certificate {
     /// Last valid second, Unix time; the certificate is valid in it.
     pub fn not_after(&self) -> i64 {
         self.not_after
+    }
+
+    /// Whether it is valid at `at_unix_seconds`, both bounds inclusive.
+    ///
+    /// # Errors
+    /// [`IdentityError::Expired`], [`IdentityError::NotYetValid`].
+    pub fn check_validity(&self, at_unix_seconds: i64) -> Result<(), IdentityError> {
+        let (not_before, not_after, at) = (self.not_before, self.not_after, at_unix_seconds);
+        if at > not_after {
+            return Err(IdentityError::Expired { not_after, at });
+        }
+        if at < not_before {
+            return Err(IdentityError::NotYetValid { not_before, at });
+        }
+        Ok(())
+    }
+
+    /// The DNS names and addresses that it stands for as a TLS server, as text; other kinds of names
+    /// are left out. Read from the bytes at each call.
+    ///
+    /// # Errors
+    /// [`IdentityError::Malformed`] when the extension cannot be read.
+    pub fn tls_names(&self) -> Result<BTreeSet<String>, IdentityError> {
+        let malformed = || IdentityError::malformed("certificate", "its names are unreadable");
+        let (_, parsed) = X509Certificate::from_der(&self.der).map_err(|_| malformed())?;
+        let extension = parsed.subject_alternative_name().map_err(|_| malformed())?;
+        let names = extension.iter().flat_map(|e| &e.value.general_names);
+        let text = |name: &GeneralName<'_>| match name {
+            GeneralName::DNSName(name) => Some((*name).to_ascii_lowercase()),
+            GeneralName::IPAddress(bytes) => <[u8; 4]>::try_from(*bytes)
+                .map(IpAddr::from)
+                .or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from))
+                .ok()
+                .map(|address| address.to_string()),
+            _ => None,
+        };
+        Ok(names.filter_map(text).collect())
     }
 
     /// The serial number: content bytes of the DER integer, sign byte included.

@@ -101,7 +101,7 @@ pub(crate) enum Broken {
 }
 
 /// A fixed text: webpki's own messages may hold parts of the certificate.
-fn reason(error: &Error) -> &'static str {
+pub(crate) fn reason(error: &Error) -> &'static str {
     match error {
         Error::UnknownIssuer => "none of the authorities issued it",
         Error::InvalidSignatureForPublicKey => "the authority of that name did not sign it",

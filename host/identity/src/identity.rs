@@ -101,20 +101,7 @@ impl Identity {
     /// # Errors
     /// [`IdentityError::Expired`], [`IdentityError::NotYetValid`].
     pub fn check_validity(&self, at_unix_seconds: i64) -> Result<(), IdentityError> {
-        let (not_before, not_after) = (self.certificate.not_before(), self.certificate.not_after());
-        if at_unix_seconds > not_after {
-            return Err(IdentityError::Expired {
-                not_after,
-                at: at_unix_seconds,
-            });
-        }
-        if at_unix_seconds < not_before {
-            return Err(IdentityError::NotYetValid {
-                not_before,
-                at: at_unix_seconds,
-            });
-        }
-        Ok(())
+        self.certificate.check_validity(at_unix_seconds)
     }
 
     /// Checks this identity's signature over `message`.

@@ -22,6 +22,7 @@ mod msp_config;
 mod name;
 mod pem;
 mod revocation;
+mod revocation_list;
 mod signature;
 mod signature_cache;
 
@@ -33,5 +34,6 @@ pub use key::{Signer, SigningKey};
 pub use membership::Membership;
 pub use msp::Msp;
 pub use msp_config::{MspConfig, NodeOus};
+pub use revocation_list::{Revocation, RevocationList, RevocationReason};
 pub use signature::{KeyAlgorithm, PublicKey};
 pub use signature_cache::SignatureCache;

@@ -207,24 +207,72 @@ impl Msp {
         intermediates: &[CertificateDer<'_>],
         at_unix_seconds: i64,
     ) -> bool {
-        let der = CertificateDer::from(certificate_der);
-        let Ok(certificate) = EndEntityCert::try_from(&der) else {
-            return false;
-        };
-        let verified = certificate.verify_for_usage(
-            webpki::ALL_VERIFICATION_ALGS,
-            &self.tls_roots,
-            intermediates,
-            chain::time(at_unix_seconds),
-            webpki::KeyUsage::client_auth(),
-            None,
-            None,
-        );
-        verified.is_ok()
+        let usage = webpki::KeyUsage::client_auth();
+        self.tls_path(certificate_der, intermediates, at_unix_seconds, usage)
+            .is_ok()
             && X509Certificate::from_der(certificate_der).is_ok_and(|(_, parsed)| {
                 !self
                     .revoked
                     .contains(parsed.issuer().as_raw(), parsed.raw_serial())
             })
+    }
+
+    /// Whether a host of this organisation can show this TLS certificate, to clients and to other
+    /// hosts, at `at_unix_seconds`. `intermediates` is what it would send with it, as DER.
+    ///
+    /// # Errors
+    /// [`IdentityError::Expired`], [`IdentityError::NotYetValid`], [`IdentityError::Revoked`];
+    /// [`IdentityError::Untrusted`] when none of the organisation's TLS authorities issued it, or not for servers and clients both.
+    pub fn check_host_tls(
+        &self,
+        certificate: &Certificate,
+        intermediates: &[impl AsRef<[u8]>],
+        at_unix_seconds: i64,
+    ) -> Result<(), IdentityError> {
+        certificate.check_validity(at_unix_seconds)?;
+        if self
+            .revoked
+            .contains(certificate.issuer_der(), certificate.serial())
+        {
+            return Err(IdentityError::Revoked {
+                msp_id: self.id.clone(),
+            });
+        }
+        let intermediates: Vec<CertificateDer<'_>> = intermediates
+            .iter()
+            .map(|der| CertificateDer::from(der.as_ref()))
+            .collect();
+        for usage in [
+            webpki::KeyUsage::server_auth(),
+            webpki::KeyUsage::client_auth(),
+        ] {
+            self.tls_path(certificate.der(), &intermediates, at_unix_seconds, usage)
+                .map_err(|error| IdentityError::Untrusted {
+                    msp_id: self.id.clone(),
+                    reason: chain::reason(&error),
+                })?;
+        }
+        Ok(())
+    }
+
+    fn tls_path(
+        &self,
+        certificate_der: &[u8],
+        intermediates: &[CertificateDer<'_>],
+        at_unix_seconds: i64,
+        usage: webpki::KeyUsage,
+    ) -> Result<(), webpki::Error> {
+        let der = CertificateDer::from(certificate_der);
+        let certificate = EndEntityCert::try_from(&der)?;
+        let verified = certificate.verify_for_usage(
+            webpki::ALL_VERIFICATION_ALGS,
+            &self.tls_roots,
+            intermediates,
+            chain::time(at_unix_seconds),
+            usage,
+            None,
+            None,
+        );
+        verified.map(drop)
     }
 }

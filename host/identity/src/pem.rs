@@ -71,6 +71,22 @@ pub(crate) fn first_certificate(text: &[u8]) -> Result<Vec<u8>, IdentityError> {
     }
 }
 
+/// Every certificate in `text`, in order; blocks of other kinds are skipped.
+pub(crate) fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, IdentityError> {
+    let what = "certificate";
+    if text.len() > PEM_BYTES_MAX {
+        return Err(IdentityError::malformed(what, "the PEM text is too long"));
+    }
+    let (mut rest, mut found) = (text, Vec::new());
+    while let Some((label, body, after)) = next(rest) {
+        if label == CERTIFICATE {
+            found.push(decode(body, what)?);
+        }
+        rest = after;
+    }
+    Ok(found)
+}
+
 /// `der` as PEM text with lines of 64 and LF.
 pub(crate) fn encode(label: &str, der: &[u8]) -> Result<String, IdentityError> {
     pem_rfc7468::encode_string(label, pem_rfc7468::LineEnding::LF, der)
@@ -173,12 +189,16 @@ mod tests {
         ], 0..16)) {
             let _ = first_certificate(parts.concat().as_bytes());
             let _ = first_of(parts.concat().as_bytes(), &["A", CERTIFICATE], "x");
+            let _ = certificates(parts.concat().as_bytes());
         }
 
         #[test]
         fn what_is_encoded_is_decoded(der in prop::collection::vec(any::<u8>(), 0..300)) {
             let text = encode(CERTIFICATE, &der).unwrap();
-            prop_assert_eq!(first_certificate(text.as_bytes()).unwrap(), der);
+            prop_assert_eq!(&first_certificate(text.as_bytes()).unwrap(), &der);
+            let other = encode(REVOCATION_LIST, &der).unwrap();
+            let all = certificates([text.as_str(), &other, &text].concat().as_bytes());
+            prop_assert_eq!(all.unwrap(), [der.clone(), der]);
         }
     }
 }

@@ -33,38 +33,13 @@ impl Revoked {
         };
         let mut revoked = BTreeSet::new();
         for text in lists {
-            let block = pem::first_of(text.as_bytes(), &[pem::REVOCATION_LIST], "revocation list")?;
-            let (rest, list) = CertificateRevocationList::from_der(&block.der)
-                .map_err(|_| IdentityError::malformed("revocation list", "it is not X.509"))?;
-            if !rest.is_empty() {
-                return Err(IdentityError::malformed(
-                    "revocation list",
-                    "bytes follow it",
-                ));
-            }
-            // Critical extensions mean delta and indirect lists, whose entries say something else.
-            let entries = list.iter_revoked_certificates();
-            if list.extensions().iter().any(|extension| extension.critical)
-                || entries
-                    .flat_map(|e| e.extensions())
-                    .any(|extension| extension.critical)
-            {
-                return Err(refuse("a revocation list has a critical extension"));
-            }
-            let issuer = list.issuer().as_raw();
-            if !authorities.iter().any(|authority| {
-                authority.subject_der() == issuer
-                    && authority.may_revoke()
-                    && signed(&list, authority)
-            }) {
-                return Err(refuse(
-                    "a revocation list is not signed by one of its authorities",
-                ));
-            }
-            revoked.extend(
-                list.iter_revoked_certificates()
-                    .map(|entry| (issuer.to_vec(), trim(entry.raw_serial()).to_vec())),
-            );
+            verified(text, authorities, refuse, |list| {
+                let issuer = list.issuer().as_raw();
+                revoked.extend(
+                    list.iter_revoked_certificates()
+                        .map(|entry| (issuer.to_vec(), trim(entry.raw_serial()).to_vec())),
+                );
+            })?;
         }
         Ok(Self(revoked))
     }
@@ -76,6 +51,43 @@ impl Revoked {
                 .0
                 .contains(&(issuer_der.to_vec(), trim(serial).to_vec()))
     }
+}
+
+/// Parses a list that one of `authorities` must have signed, and gives it to `read`; `refuse` makes
+/// errors of the rules that it breaks.
+pub(crate) fn verified<T>(
+    text: &str,
+    authorities: &[Certificate],
+    refuse: impl Fn(&'static str) -> IdentityError,
+    read: impl FnOnce(&CertificateRevocationList<'_>) -> T,
+) -> Result<T, IdentityError> {
+    let block = pem::first_of(text.as_bytes(), &[pem::REVOCATION_LIST], "revocation list")?;
+    let (rest, list) = CertificateRevocationList::from_der(&block.der)
+        .map_err(|_| IdentityError::malformed("revocation list", "it is not X.509"))?;
+    if !rest.is_empty() {
+        return Err(IdentityError::malformed(
+            "revocation list",
+            "bytes follow it",
+        ));
+    }
+    // Critical extensions mean delta and indirect lists, whose entries say something else.
+    let entries = list.iter_revoked_certificates();
+    if list.extensions().iter().any(|extension| extension.critical)
+        || entries
+            .flat_map(|e| e.extensions())
+            .any(|extension| extension.critical)
+    {
+        return Err(refuse("a revocation list has a critical extension"));
+    }
+    let issuer = list.issuer().as_raw();
+    if !authorities.iter().any(|authority| {
+        authority.subject_der() == issuer && authority.may_revoke() && signed(&list, authority)
+    }) {
+        return Err(refuse(
+            "a revocation list is not signed by one of its authorities",
+        ));
+    }
+    Ok(read(&list))
 }
 
 fn signed(list: &CertificateRevocationList<'_>, authority: &Certificate) -> bool {
@@ -95,7 +107,7 @@ fn signed(list: &CertificateRevocationList<'_>, authority: &Certificate) -> bool
     })
 }
 
-fn trim(serial: &[u8]) -> &[u8] {
+pub(crate) fn trim(serial: &[u8]) -> &[u8] {
     let zeros = serial.iter().take_while(|byte| **byte == 0).count();
     serial.get(zeros..).unwrap_or_default()
 }

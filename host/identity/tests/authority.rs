@@ -6,7 +6,8 @@
 
 use cordon_identity::{
     Certificate, CertificateAuthority, IdentityError, IssueRequest, KeyAlgorithm, Membership, Msp,
-    MspConfig, PublicKey, Role, Signer, SigningKey, TlsRequest, Validity,
+    MspConfig, PublicKey, Revocation, RevocationList, RevocationReason, Role, Signer, SigningKey,
+    TlsRequest, Validity,
 };
 
 const FROM: i64 = 1_760_000_000;
@@ -32,6 +33,15 @@ fn request(role: &str) -> IssueRequest {
 fn config(id: &str, root: &CertificateAuthority, tls: &CertificateAuthority) -> MspConfig {
     let pem = |ca: &CertificateAuthority| ca.certificate().to_pem().unwrap();
     MspConfig::new(id.parse().unwrap(), pem(root), pem(tls))
+}
+
+fn list(revoked: &[Revocation], number: u64) -> RevocationList {
+    RevocationList {
+        number,
+        this_update: FROM,
+        next_update: FROM + 60,
+        revoked: revoked.to_vec(),
+    }
 }
 
 #[test]
@@ -206,19 +216,23 @@ fn revoked_serials_are_refused_and_others_are_not() {
     let root = authority("ca.hospital");
     let key = SigningKey::generate().unwrap().public_key().unwrap();
     let users = [0, 1].map(|_| root.issue(&request("client"), &key).unwrap());
-    let revoked = [(users[0].serial().to_vec(), FROM + 5)];
+    let revoked = [Revocation {
+        serial: users[0].serial().to_vec(),
+        at: FROM + 5,
+        reason: RevocationReason::Unspecified,
+    }];
     let mut config = config("Hospital", &root, &root);
-    config.revocation_list = vec![root.revocation_list(&revoked, FROM, FROM + 60, 1).unwrap()];
+    config.revocation_list = vec![root.revocation_list(&list(&revoked, 1)).unwrap()];
     let msp = Msp::new(&config).unwrap();
     assert!(matches!(
         msp.verify(&users[0]),
         Err(IdentityError::Revoked { .. })
     ));
     msp.verify(&users[1]).unwrap();
-    config.revocation_list = vec![root.revocation_list(&[], FROM, FROM + 60, 2).unwrap()];
+    config.revocation_list = vec![root.revocation_list(&list(&[], 2)).unwrap()];
     Msp::new(&config).unwrap().verify(&users[0]).unwrap();
     let other = authority("ca.hospital")
-        .revocation_list(&revoked, FROM, FROM + 60, 1)
+        .revocation_list(&list(&revoked, 1))
         .unwrap();
     config.revocation_list = vec![other];
     assert!(matches!(
@@ -295,4 +309,133 @@ fn what_cannot_be_written_is_refused() {
         root.issue(&backwards, &key),
         Err(IdentityError::Issue { .. })
     ));
+}
+
+#[test]
+fn a_revocation_list_is_read_as_it_was_written() {
+    let root = authority("ca.hospital");
+    let reasons = RevocationReason::names().filter_map(RevocationReason::from_name);
+    let revoked: Vec<Revocation> = reasons
+        .zip(1..)
+        .map(|(reason, n)| Revocation {
+            serial: vec![n, 0xff],
+            at: FROM + i64::from(n),
+            reason,
+        })
+        .collect();
+    assert_eq!(revoked.len(), 8);
+    let written = list(&revoked, 7);
+    let text = root.revocation_list(&written).unwrap();
+    let read = |text: &str, authority: &CertificateAuthority| {
+        RevocationList::from_pem(text, &[authority.certificate().clone()])
+    };
+    assert_eq!(read(&text, &root).unwrap(), written);
+    assert!(
+        written.contains(&[0, 3, 0xff]),
+        "zeros in front do not count"
+    );
+    assert!(!written.contains(&[0xff, 3]));
+    // A list of another authority with the same name is not this one's.
+    let other = authority("ca.hospital");
+    assert!(read(&text, &other).is_err());
+    assert!(read("nothing", &root).is_err());
+}
+
+#[test]
+fn a_renewed_certificate_says_the_same_with_another_serial() {
+    let root = authority("ca.hospital");
+    let later = Validity {
+        not_before: FROM + 10,
+        not_after: FROM + 90_000,
+    };
+    let mut many = request("peer");
+    many.attributes.insert("a \"b\"".to_owned(), "ü".to_owned());
+    let key = SigningKey::generate().unwrap().public_key().unwrap();
+    let old = root.issue(&many, &key).unwrap();
+    let new_key = SigningKey::generate().unwrap().public_key().unwrap();
+    for key in [&key, &new_key] {
+        let new = root.renew(&old, key, later).unwrap();
+        assert_eq!(new.unique_id(), old.unique_id());
+        assert_eq!(new.subject(), old.subject());
+        assert_eq!(new.attributes(), old.attributes());
+        assert_eq!(new.organizational_units(), old.organizational_units());
+        assert_eq!(new.public_key(), key);
+        assert_eq!(
+            (new.not_before(), new.not_after()),
+            (FROM + 10, FROM + 90_000)
+        );
+        assert_ne!(new.serial(), old.serial());
+        let msp = Msp::new(&config("Hospital", &root, &root)).unwrap();
+        assert_eq!(msp.verify(&new).unwrap().role(), Role::Peer);
+        // Renewals can be renewed.
+        root.renew(&new, key, later).unwrap();
+    }
+    let tls = TlsRequest {
+        common_name: "host.a".to_owned(),
+        organization: None,
+        dns_names: vec!["host.a".to_owned(), "localhost".to_owned()],
+        ip_addresses: vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()],
+        validity: VALIDITY,
+    };
+    let old = root.issue_tls(&tls, &key).unwrap();
+    let new = root.renew(&old, &key, later).unwrap();
+    let names = ["127.0.0.1", "::1", "host.a", "localhost"].map(str::to_owned);
+    assert_eq!(new.tls_names().unwrap(), names.into());
+    let msp = Msp::new(&config("Hospital", &root, &root)).unwrap();
+    let none: [&[u8]; 0] = [];
+    msp.check_host_tls(&new, &none, FROM + 20).unwrap();
+    for (at, expected) in [(FROM + 90_001, "expired"), (FROM, "valid from")] {
+        let error = msp.check_host_tls(&new, &none, at).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let stranger = Msp::new(&config("Clinic", &root, &authority("tls"))).unwrap();
+    let error = stranger.check_host_tls(&new, &none, FROM + 20).unwrap_err();
+    assert!(matches!(error, IdentityError::Untrusted { .. }));
+
+    let other = authority("ca.clinic");
+    assert!(other.renew(&old, &key, later).is_err());
+    assert!(root.renew(root.certificate(), &key, later).is_err());
+}
+
+#[test]
+fn a_renewed_authority_is_trusted_beside_the_old_one() {
+    let root = authority("ca.hospital");
+    let later = Validity {
+        not_before: FROM + 10,
+        not_after: FROM + 900_000,
+    };
+    let key = SigningKey::generate().unwrap().public_key().unwrap();
+    let of_old = root.issue(&request("client"), &key).unwrap();
+    for new_key in [false, true] {
+        let new = root.renewed(new_key, later).unwrap();
+        assert_eq!(new.certificate().subject(), root.certificate().subject());
+        assert_eq!(new.certificate().not_after(), FROM + 900_000);
+        let same_key = new.certificate().public_key() == root.certificate().public_key();
+        assert_eq!(same_key, !new_key);
+        let of_new = new.issue(&request("client"), &key).unwrap();
+        let mut both = config("Hospital", &root, &root);
+        both.root_certs.push(new.certificate().to_pem().unwrap());
+        // Lists of both count, for certificates of both: names are the same, serials are not.
+        let revoked = [Revocation {
+            serial: of_new.serial().to_vec(),
+            at: FROM,
+            reason: RevocationReason::KeyCompromise,
+        }];
+        both.revocation_list = vec![new.revocation_list(&list(&revoked, 1)).unwrap()];
+        let msp = Msp::new(&both).unwrap();
+        msp.verify(&of_old).unwrap();
+        assert!(matches!(
+            msp.verify(&of_new),
+            Err(IdentityError::Revoked { .. })
+        ));
+        both.revocation_list.clear();
+        Msp::new(&both).unwrap().verify(&of_new).unwrap();
+        let new_alone = Msp::new(&config("Hospital", &new, &new)).unwrap();
+        new_alone.verify(&of_new).unwrap();
+        assert_eq!(new_alone.verify(&of_old).is_ok(), !new_key);
+    }
+    let below = root
+        .create_intermediate("ica", "hospital", VALIDITY)
+        .unwrap();
+    assert!(below.renewed(false, later).is_err());
 }

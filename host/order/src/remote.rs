@@ -1,13 +1,14 @@
 //! The log kept by another host, over gRPC.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use cordon_types::ChannelId;
 use cordon_wire::proto::cordon::ordering::v1 as proto;
 use futures::StreamExt as _;
 use proto::ordering_log_client::OrderingLogClient;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Code, Request};
@@ -27,14 +28,32 @@ struct Waiting {
     done: oneshot::Sender<Result<(), OrderError>>,
 }
 
-/// The log of one channel on another host. Cheap to clone.
+/// The log of one channel on another host. Cheap to clone; clones share the connection.
 #[derive(Clone)]
 pub struct RemoteLog {
     channel_id: ChannelId,
     address: String,
+    access: Arc<watch::Sender<Access>>,
+    queue: mpsc::Sender<Waiting>,
+}
+
+/// A connection, and the credentials that count on it.
+#[derive(Clone)]
+struct Access {
     client: OrderingLogClient<Channel>,
     credentials: HostCredentials,
-    queue: mpsc::Sender<Waiting>,
+}
+
+impl Access {
+    fn new(connection: Channel, credentials: HostCredentials) -> Self {
+        let client = OrderingLogClient::new(connection)
+            .max_decoding_message_size(REPLY_BYTES_MAX)
+            .max_encoding_message_size(REPLY_BYTES_MAX);
+        Self {
+            client,
+            credentials,
+        }
+    }
 }
 
 impl RemoteLog {
@@ -47,24 +66,37 @@ impl RemoteLog {
         connection: Channel,
         credentials: HostCredentials,
     ) -> Self {
-        let client = OrderingLogClient::new(connection)
-            .max_decoding_message_size(REPLY_BYTES_MAX)
-            .max_encoding_message_size(REPLY_BYTES_MAX);
+        let access = watch::Sender::new(Access::new(connection, credentials));
         let (queue, waiting) = mpsc::channel(UNDER_WAY_MAX);
         let appender = Appender {
             channel_id: channel_id.clone(),
             address: address.clone(),
-            client: client.clone(),
-            credentials: credentials.clone(),
+            access: access.subscribe(),
         };
         tokio::spawn(appender.run(waiting));
         Self {
             channel_id,
             address,
-            client,
-            credentials,
+            access: Arc::new(access),
             queue,
         }
+    }
+
+    /// The channel.
+    pub fn channel_id(&self) -> &ChannelId {
+        &self.channel_id
+    }
+
+    /// Where the log is.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Uses another connection and its credentials from now on. Appends under way end on the one that
+    /// they began on, and so does a reader.
+    pub fn replace(&self, connection: Channel, credentials: HostCredentials) {
+        self.access
+            .send_replace(Access::new(connection, credentials));
     }
 
     pub(crate) async fn append(&self, envelope: Bytes) -> Result<(), OrderError> {
@@ -81,13 +113,16 @@ impl RemoteLog {
     }
 
     pub(crate) fn read(&self, position: u64) -> RecordStream {
-        let mut client = self.client.clone();
+        let Access {
+            mut client,
+            credentials,
+        } = self.access.borrow().clone();
         let address = self.address.clone();
         let mut request = Request::new(proto::ReadRequest {
             channel_id: self.channel_id.to_string(),
             position,
         });
-        self.credentials.put(request.metadata_mut());
+        credentials.put(request.metadata_mut());
         let stream = async move {
             let error = |status: tonic::Status| failed(&address, &status);
             let replies = client.read(request).await.map_err(error)?.into_inner();
@@ -153,8 +188,7 @@ fn failed(address: &str, status: &tonic::Status) -> OrderError {
 struct Appender {
     channel_id: ChannelId,
     address: String,
-    client: OrderingLogClient<Channel>,
-    credentials: HostCredentials,
+    access: watch::Receiver<Access>,
 }
 
 impl Appender {
@@ -164,8 +198,13 @@ impl Appender {
         }
     }
 
-    /// Sends until the stream breaks. Whoever waits then is told that nothing is known.
+    /// Sends until the stream breaks, or there is another connection to use. Whoever waits when it
+    /// breaks is told that nothing is known.
     async fn one_stream(&mut self, first: Waiting, waiting: &mut mpsc::Receiver<Waiting>) {
+        let Access {
+            mut client,
+            credentials,
+        } = self.access.borrow_and_update().clone();
         let (requests, outgoing) = mpsc::channel(UNDER_WAY_MAX);
         let mut under_way: VecDeque<oneshot::Sender<_>> = VecDeque::new();
         let request = |envelope| proto::AppendRequest {
@@ -182,14 +221,17 @@ impl Appender {
             }
         };
         let mut outgoing = Request::new(ReceiverStream::new(outgoing));
-        self.credentials.put(outgoing.metadata_mut());
-        let mut replies = match self.client.append(outgoing).await {
+        credentials.put(outgoing.metadata_mut());
+        let mut replies = match client.append(outgoing).await {
             Ok(replies) => replies.into_inner(),
             Err(status) => return fail(under_way, &status),
         };
-        loop {
+        let mut last = false;
+        while !last || !under_way.is_empty() {
             tokio::select! {
-                next = waiting.recv(), if under_way.len() < UNDER_WAY_MAX => {
+                // Nobody who waits is lost: what is under way is answered here, the next begins there.
+                _ = self.access.changed(), if !last => last = true,
+                next = waiting.recv(), if !last && under_way.len() < UNDER_WAY_MAX => {
                     let Some(next) = next else { return };
                     under_way.push_back(next.done);
                     if requests.send(request(next.envelope)).await.is_err() {

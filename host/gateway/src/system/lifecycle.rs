@@ -44,11 +44,12 @@ pub(super) async fn call(
     host: &Arc<Host>,
     proposal: &Proposal,
 ) -> Result<protos::Response, Failure> {
+    let local = Arc::clone(&host.local.borrow());
     let checked = check_creator(
         &proposal.header,
         &proposal.signed_bytes,
         &proposal.signature,
-        &host.local,
+        &local,
         now(),
     )
     .map_err(|error| Failure::Refused(host.detail(error.to_string())))?;

@@ -47,14 +47,14 @@ fn library_algorithm(algorithm: KeyAlgorithm) -> &'static SignatureAlgorithm {
     }
 }
 
-pub(super) fn refused(what: &'static str) -> IdentityError {
+pub(crate) fn refused(what: &'static str) -> IdentityError {
     IdentityError::Issue {
         what,
         rule: "the library refuses its parameters",
     }
 }
 
-pub(super) fn moment(
+pub(crate) fn moment(
     what: &'static str,
     unix_seconds: i64,
 ) -> Result<OffsetDateTime, IdentityError> {
