@@ -202,7 +202,7 @@ pub fn in_rw_set(envelope: &mut Envelope, change: impl FnOnce(&mut kvrwset::Kvrw
     });
 }
 
-/// The same signature in its other form: s becomes n - s.
+/// The same signature in its other form: s becomes n - s, a low one high and the other way about.
 pub fn high_s(signature: &[u8]) -> Bytes {
     const ORDER: [u8; 32] = [
         0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
@@ -221,9 +221,11 @@ pub fn high_s(signature: &[u8]) -> Bytes {
         borrow = i16::from(difference < 0);
         *digit = u8::try_from(difference.rem_euclid(256)).unwrap();
     }
-    // n - s of a low s is above n/2: 32 bytes with the top bit set or not far below it.
+    // The shortest form, with a zero where the first bit would be taken for a sign.
+    let zeros = wide.iter().take_while(|digit| **digit == 0).count();
+    let wide = &wide[zeros..];
     let sign = wide[0] >= 0x80;
-    let mut s = vec![0x02, 32 + u8::from(sign)];
+    let mut s = vec![0x02, u8::try_from(wide.len()).unwrap() + u8::from(sign)];
     s.extend(sign.then_some(0));
     s.extend(wide);
     let mut der = vec![0x30, u8::try_from(r.len() + s.len()).unwrap()];

@@ -4,6 +4,7 @@
 //!   started again.
 //! - [`Client`](cordon_client::Client)s and [`Raw`] gRPC stubs for its users.
 //! - [`craft`]: proposals and transactions, changed in one place and signed again or not.
+//! - [`PeerCli`]: Fabric's command line, message by message; [`Bundle`]: its parser of configurations.
 //! - [`Table`]: cases that all run before the first failure is told.
 //! - [`Standing`]: where a host is on the channel, for "nothing has changed".
 //!
@@ -18,8 +19,10 @@ mod cli;
 pub mod craft;
 mod deploy;
 mod emr;
+mod fabric_config;
 mod ledger;
 mod network;
+mod peer_cli;
 mod process;
 mod raw;
 mod table;
@@ -29,8 +32,10 @@ pub use cli::{Cli, cordon};
 pub use cordon_fuzz_bodies::Random;
 pub use deploy::{Deployed, town_with};
 pub use emr::{as_json, create_emr, emr_of, evaluate, note, submit};
+pub use fabric_config::Bundle;
 pub use ledger::{Standing, blocks, blocks_on, chain_info, standing_on, state_of};
 pub use network::{CHANNEL, CLINIC, HOSPITAL, Network, NetworkFile};
+pub use peer_cli::{Broadcast, Fetch, Invoke, PeerCli};
 pub use process::{HostProcess, PATIENCE, binary, eventually, eventually_async};
 pub use raw::{Answer, Raw, answer_of, within};
 pub use table::Table;

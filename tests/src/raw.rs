@@ -7,6 +7,7 @@ use cordon_client::{ClientError, Detail};
 use cordon_wire::proto::common::Envelope;
 use cordon_wire::proto::gateway::gateway_client::GatewayClient;
 use cordon_wire::proto::gateway::{EndorseRequest, EvaluateRequest, SubmitRequest};
+use cordon_wire::proto::orderer::atomic_broadcast_client::AtomicBroadcastClient;
 use cordon_wire::proto::protos::deliver_client::DeliverClient;
 use cordon_wire::proto::protos::endorser_client::EndorserClient;
 use cordon_wire::proto::protos::{ProposalResponse, SignedProposal};
@@ -26,6 +27,8 @@ pub struct Raw {
     pub endorser: EndorserClient<Channel>,
     /// `protos.Deliver`.
     pub deliver: DeliverClient<Channel>,
+    /// `orderer.AtomicBroadcast`.
+    pub orderer: AtomicBroadcastClient<Channel>,
 }
 
 /// What a host answered, in a form that can be compared.
@@ -48,7 +51,8 @@ impl Raw {
         Self {
             gateway,
             endorser: EndorserClient::new(connection.clone()),
-            deliver: DeliverClient::new(connection),
+            deliver: DeliverClient::new(connection.clone()),
+            orderer: AtomicBroadcastClient::new(connection),
         }
     }
 

@@ -15,6 +15,7 @@ mod load;
 mod material;
 mod network;
 mod output;
+mod peer_cli;
 mod policy;
 mod provision;
 mod reload;

@@ -18,6 +18,7 @@ use crate::compiler;
 use crate::host::{ChannelSection, HostConfig};
 use crate::material::{OrganizationDir, SERVER_NAME, read, write};
 use crate::network::{ChannelEntry, Network, access_policies_of};
+use crate::peer_cli;
 
 /// A folder that is provisioned.
 pub(crate) struct Provisioned {
@@ -104,6 +105,7 @@ pub(crate) fn provision(network: &Network, text: &str, dir: &Path) -> Result<Pro
             .filter(|channel| channel.organizations.contains(&organization.name))
             .collect();
         write_connection(dir, &organization.name, organization, &channels)?;
+        peer_cli::write(network, dir, organization, &channels)?;
         let path = host_dir(dir, &organization.name).join("host.toml");
         if !path.exists() {
             write_host(&path, organization, &channels)?;

@@ -26,7 +26,7 @@ use tonic::{Status, Streaming};
 use crate::chaincode_events::blocks;
 use crate::host::{Host, now};
 use crate::reader::Reader;
-use crate::status::Rpc;
+use crate::status::{Failure, Rpc};
 
 /// What of each block is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,17 @@ pub(crate) fn deliver(
 ) -> DeliverStream {
     let (sender, replies) = mpsc::channel(QUEUE_MAX);
     tokio::spawn(async move {
-        while let Ok(Some(envelope)) = requests.message().await {
+        loop {
+            let request = tokio::select! {
+                request = requests.message() => request,
+                () = host.shutting_down() => {
+                    let failure = Failure::ShuttingDown;
+                    let status = failure.into_status(Rpc::ChaincodeEvents, &host);
+                    let _ = sender.send(Err(status)).await;
+                    return;
+                }
+            };
+            let Ok(Some(envelope)) = request else { return };
             if !seek(&host, &envelope, content, &sender).await {
                 return;
             }
@@ -196,7 +206,10 @@ fn reply(
         Content::Block | Content::WithPrivateData => {
             let mut block: common::Block = decode(bytes, "block").map_err(damaged)?;
             let number = block.header.as_ref().map_or(0, |header| header.number);
-            if content_type == HEADER_WITH_SIGNATURES && number != 0 {
+            // Of configurations the data are what is asked for.
+            if content_type == HEADER_WITH_SIGNATURES
+                && CommittedBlock::parse(bytes).map_err(damaged)?.last_config != number
+            {
                 block.data = None;
             }
             if content == Content::Block {

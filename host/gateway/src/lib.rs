@@ -5,11 +5,13 @@
 //! | `gateway.Gateway` | `evaluate`, `endorse`, `submit`, `commit_status`, `chaincode_events` |
 //! | `protos.Endorser` | `process_proposal` |
 //! | `protos.Deliver` | `deliver` |
+//! | `orderer.AtomicBroadcast` | `broadcast`, with what `submit` and `deliver` have |
 //! | `cordon.ordering.v1.OrderingLog` | `ordering_log` |
 //!
 //! [`Host`] is what they share; [`serve`] runs them on a TLS listener. What a failure becomes on the
 //! wire is decided in `status` alone.
 
+mod broadcast;
 mod chaincode_events;
 mod commit_status;
 mod deliver;

@@ -22,11 +22,9 @@ pub(crate) async fn process_proposal(
 ) -> Result<Response<protos::ProposalResponse>, Failure> {
     let proposal = Proposal::parse(&signed)?;
     if system::is_system(&proposal) {
-        let response = Some(system::call(host, &proposal).await?);
-        return Ok(Response::new(protos::ProposalResponse {
-            response,
-            ..Default::default()
-        }));
+        let response = system::call(host, &proposal).await;
+        let reply = response.and_then(|response| system::reply(host, &proposal, response));
+        return reply.or_else(answer_of_failure).map(Response::new);
     }
     let accepted = Arc::new(host.accept(proposal)?);
     if accepted.asks_other_channels() {
@@ -41,15 +39,21 @@ pub(crate) async fn process_proposal(
             height::put(response.metadata_mut(), height);
             Ok(response)
         }
-        // The proposal was accepted; that this host fails is an answer, not a transport error.
-        Err(Failure::Host(detail)) => Ok(Response::new(protos::ProposalResponse {
-            response: Some(protos::Response {
-                status: cordon_types::status::FAULT,
-                message: detail.message,
-                payload: bytes::Bytes::new(),
-            }),
-            ..Default::default()
-        })),
-        Err(failure) => Err(failure),
+        Err(failure) => answer_of_failure(failure).map(Response::new),
     }
+}
+
+/// The proposal was accepted; that this host fails is an answer, not a transport error.
+fn answer_of_failure(failure: Failure) -> Result<protos::ProposalResponse, Failure> {
+    let Failure::Host(detail) = failure else {
+        return Err(failure);
+    };
+    Ok(protos::ProposalResponse {
+        response: Some(protos::Response {
+            status: cordon_types::status::FAULT,
+            message: detail.message,
+            payload: bytes::Bytes::new(),
+        }),
+        ..Default::default()
+    })
 }

@@ -109,6 +109,13 @@ impl Host {
             let text = format!("channel {id} has stopped on this host: {reason}");
             return Err(Failure::Stopped(self.detail(text)));
         }
+        if proposal.is_init {
+            let text = format!(
+                "contract {} does not require initialization but was called as init",
+                proposal.contract
+            );
+            return Err(Failure::Refused(self.detail(text)));
+        }
         let known = channel
             .ledger()
             .contains_transaction(&checked.tx_id)

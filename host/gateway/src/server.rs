@@ -9,6 +9,9 @@ use cordon_wire::proto::common::Envelope;
 use cordon_wire::proto::cordon::ordering::v1::ordering_log_server::OrderingLogServer;
 use cordon_wire::proto::gateway as messages;
 use cordon_wire::proto::gateway::gateway_server::{Gateway, GatewayServer};
+use cordon_wire::proto::orderer::atomic_broadcast_server::{
+    AtomicBroadcast, AtomicBroadcastServer,
+};
 use cordon_wire::proto::protos;
 use cordon_wire::proto::protos::deliver_server::{Deliver, DeliverServer};
 use cordon_wire::proto::protos::endorser_server::{Endorser, EndorserServer};
@@ -27,6 +30,7 @@ use tonic::{Request, Response, Status, Streaming};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 
+use crate::broadcast::{self, BroadcastStream, OrdererDeliverStream};
 use crate::chaincode_events::{self, EventStream};
 use crate::deliver::{Content, DeliverStream, deliver};
 use crate::height;
@@ -137,8 +141,13 @@ pub async fn serve(
                 .max_encoding_message_size(ANSWER_BYTES_MAX),
         )
         .add_service(
-            DeliverServer::new(service)
+            DeliverServer::new(service.clone())
                 .max_decoding_message_size(SEEK_BYTES_MAX)
+                .max_encoding_message_size(ANSWER_BYTES_MAX),
+        )
+        .add_service(
+            AtomicBroadcastServer::new(service)
+                .max_decoding_message_size(REQUEST_BYTES_MAX)
                 .max_encoding_message_size(ANSWER_BYTES_MAX),
         )
         .add_service(
@@ -169,6 +178,9 @@ async fn health(host: &Arc<Host>) -> HealthServer<impl Health> {
     reporter.set_serving::<GatewayServer<Service>>().await;
     reporter.set_serving::<EndorserServer<Service>>().await;
     reporter.set_serving::<DeliverServer<Service>>().await;
+    reporter
+        .set_serving::<AtomicBroadcastServer<Service>>()
+        .await;
     for channel in host.channels.values() {
         let (reporter, stopping) = (reporter.clone(), channel.stopping());
         tokio::spawn(async move {
@@ -391,5 +403,27 @@ impl Deliver for Service {
             request.into_inner(),
             Content::WithPrivateData,
         )))
+    }
+}
+
+#[tonic::async_trait]
+impl AtomicBroadcast for Service {
+    type BroadcastStream = BroadcastStream;
+    type DeliverStream = OrdererDeliverStream;
+
+    async fn broadcast(
+        &self,
+        request: Request<Streaming<Envelope>>,
+    ) -> Result<Response<BroadcastStream>, Status> {
+        let (host, requests) = (Arc::clone(&self.0), request.into_inner());
+        Ok(Response::new(broadcast::broadcast(host, requests)))
+    }
+
+    async fn deliver(
+        &self,
+        request: Request<Streaming<Envelope>>,
+    ) -> Result<Response<OrdererDeliverStream>, Status> {
+        let (host, requests) = (Arc::clone(&self.0), request.into_inner());
+        Ok(Response::new(broadcast::deliver(host, requests)))
     }
 }

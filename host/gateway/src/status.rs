@@ -17,6 +17,7 @@ pub(crate) enum Rpc {
     CommitStatus,
     ChaincodeEvents,
     ProcessProposal,
+    Broadcast,
 }
 
 /// One party's part in a failure.
@@ -81,7 +82,7 @@ impl Failure {
                     Rpc::Evaluate => Code::FailedPrecondition,
                     Rpc::Endorse | Rpc::Submit => Code::Aborted,
                     Rpc::CommitStatus | Rpc::ChaincodeEvents => Code::PermissionDenied,
-                    Rpc::ProcessProposal => Code::Unknown,
+                    Rpc::ProcessProposal | Rpc::Broadcast => Code::Unknown,
                 };
                 // Whoever may not read a channel must not learn whether it exists.
                 let details = if code == Code::PermissionDenied {
@@ -152,7 +153,7 @@ fn prefixed(rpc: Rpc, text: &str) -> String {
         }
         Rpc::Submit => format!("failed to submit transaction: {text}"),
         Rpc::CommitStatus | Rpc::ChaincodeEvents => "access denied".to_owned(),
-        Rpc::ProcessProposal => text.to_owned(),
+        Rpc::ProcessProposal | Rpc::Broadcast => text.to_owned(),
     }
 }
 

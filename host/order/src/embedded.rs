@@ -27,7 +27,7 @@ const IDLE: Duration = Duration::from_millis(5);
 /// fsync and the message to every host that reads the log.
 const GATHER: Duration = Duration::from_millis(2);
 /// Longest that a block stays open.
-const OPEN_MAX: Duration = Duration::from_millis(100);
+pub const OPEN_MAX: Duration = Duration::from_millis(100);
 /// Envelopes that may wait for the disk; more are told to come again.
 const QUEUE_MAX: usize = 10_000;
 /// Envelopes in one write.

@@ -18,7 +18,7 @@ mod remote;
 
 pub use credentials::HostCredentials;
 pub use cutter::{Batch, BatchLimits, Cutter, is_config};
-pub use embedded::EmbeddedLog;
+pub use embedded::{EmbeddedLog, OPEN_MAX};
 pub use error::OrderError;
 pub use log::{OrderingLog, RecordStream};
 pub use record::{Chain, Content, ENVELOPE_BYTES_MAX, Position, Record};

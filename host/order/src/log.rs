@@ -21,6 +21,14 @@ pub enum OrderingLog {
 }
 
 impl OrderingLog {
+    /// `host:port` of the host that keeps it; `None` when this process does.
+    pub fn address(&self) -> Option<&str> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Remote(log) => Some(log.address()),
+        }
+    }
+
     /// Appends an encoded envelope; returns once it is on disk.
     ///
     /// # Errors

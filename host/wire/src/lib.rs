@@ -6,8 +6,10 @@
 //! - [`proposal`] and [`transaction`]: what a client sends, taken apart and checked for shape.
 //! - [`rw_set`]: the read-write set and its range summaries.
 //! - [`block`]: blocks, their hashes and metadata.
+//! - [`config`]: configurations of ours; [`channel_config`]: what Fabric's tools are told of them.
 
 pub mod block;
+pub mod channel_config;
 pub mod config;
 mod error;
 pub mod proposal;

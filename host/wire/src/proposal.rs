@@ -83,6 +83,8 @@ pub struct Proposal {
     pub contract: String,
     /// Function name and arguments, as bytes.
     pub args: Vec<Bytes>,
+    /// Whether it is meant to initialise the contract, as some of Fabric's have to be.
+    pub is_init: bool,
     /// Values for the contract only: in no hash, no block and no log.
     pub transient: BTreeMap<String, Bytes>,
     /// The encoded payload without transient data: what is hashed and ordered.
@@ -153,6 +155,7 @@ impl Proposal {
             channel,
             contract: invocation.contract,
             args: invocation.args,
+            is_init: invocation.is_init,
             transient: payload.transient_map,
             public_payload,
         })
@@ -177,6 +180,7 @@ pub fn proposal_hash(header: &Header, public_payload: &[u8]) -> [u8; 32] {
 pub(crate) struct Invocation {
     pub(crate) contract: String,
     pub(crate) args: Vec<Bytes>,
+    pub(crate) is_init: bool,
 }
 
 impl Invocation {
@@ -198,6 +202,7 @@ impl Invocation {
         Ok(Self {
             contract: id.name,
             args: input.args,
+            is_init: input.is_init,
         })
     }
 }

@@ -16,7 +16,9 @@ use cordon_tests::{
     CARDS, CLINIC, HOSPITAL, Network, PARENTS, REPORTS, Raw, SCHOOL, Stage, Table, within,
 };
 use cordon_types::TxId;
-use cordon_wire::proposal::{Header, NewProposal, proposal_hash, serialized_identity, tx_id};
+use cordon_wire::proposal::{
+    CONFIG, Header, NewProposal, proposal_hash, serialized_identity, tx_id,
+};
 use cordon_wire::proto::common::{self, Envelope};
 use cordon_wire::proto::cordon::ordering::v1::ordering_log_client::OrderingLogClient;
 use cordon_wire::proto::cordon::ordering::v1::{AppendRequest, ReadRequest};
@@ -248,6 +250,17 @@ async fn every_answer(
     }
     let submitted = raw.submit(asker.envelope(&real.endorsed, channel)).await;
     note("Submit", told(submitted));
+    let mut orderer = raw.orderer.clone();
+    let envelope = tokio_stream::once(asker.envelope(&real.endorsed, channel));
+    let statuses = within(orderer.broadcast(envelope)).await;
+    let statuses = statuses.map(tonic::Response::into_inner);
+    note("Broadcast", told_all(statuses).await);
+    let mut update = asker.envelope(&real.endorsed, channel);
+    in_envelope_channel_header(&mut update, |header| header.r#type = CONFIG);
+    update.signature = asker.sign(&update.payload);
+    let statuses = within(orderer.broadcast(tokio_stream::once(update))).await;
+    let statuses = statuses.map(tonic::Response::into_inner);
+    note("Broadcast configuration", told_all(statuses).await);
 
     let request = encode(&CommitStatusRequest {
         transaction_id: real.tx_id.to_string(),
@@ -293,28 +306,46 @@ async fn every_answer(
         .await
         .map(tonic::Response::into_inner);
     note("DeliverWithPrivateData", told_all(blocks).await);
+    let blocks = within(orderer.deliver(seek())).await;
+    let blocks = blocks.map(tonic::Response::into_inner);
+    note("OrdererDeliver", told_all(blocks).await);
 
     let id = real.tx_id.to_string();
     // The channel is named by an argument; the proposal's own may be another one, or none.
-    for (function, arg) in [
-        ("GetChainInfo", None),
-        ("GetBlockByNumber", Some("0")),
-        ("GetBlockByTxID", Some(id.as_str())),
-        ("GetTransactionByID", Some(id.as_str())),
-        ("GetNothing", None),
+    for (contract, function, arg) in [
+        ("qscc", "GetChainInfo", None),
+        ("qscc", "GetBlockByNumber", Some("0")),
+        ("qscc", "GetBlockByTxID", Some(id.as_str())),
+        ("qscc", "GetTransactionByID", Some(id.as_str())),
+        ("qscc", "GetNothing", None),
+        ("cscc", "GetChannelConfig", None),
+        ("cscc", "GetConfigBlock", None),
     ] {
         let args: Vec<&str> = [function, channel].into_iter().chain(arg).collect();
         for own in [channel, REPORTS, ""] {
-            let call = format!("qscc {function} on {own:?}");
+            let call = format!("{contract} {function} on {own:?}");
             let asked = raw
-                .process_proposal(asker.proposal(own, "qscc", &args))
+                .process_proposal(asker.proposal(own, contract, &args))
                 .await;
             note(&format!("ProcessProposal {call}"), told(asked));
-            let asked = raw.evaluate(asker.proposal(own, "qscc", &args)).await;
+            let asked = raw.evaluate(asker.proposal(own, contract, &args)).await;
             note(
                 &format!("Evaluate {call}"),
                 told(asked.map(|data| common::Payload { header: None, data })),
             );
+        }
+    }
+    // These are not about a channel, whatever is named.
+    for (contract, function) in [
+        ("cscc", "GetChannels"),
+        ("cscc", "JoinChain"),
+        ("lscc", "GetChaincodes"),
+    ] {
+        let args = [function, channel];
+        for own in [channel, ""] {
+            let asked = raw.process_proposal(asker.proposal(own, contract, &args));
+            let answer = told(asked.await.map(|reply| reply.response.unwrap()));
+            note(&format!("General {contract} {function} on {own:?}"), answer);
         }
     }
     let hash = Bytes::copy_from_slice(&real.block_hash);
@@ -476,9 +507,17 @@ fn expected_of(call: &str) -> String {
     match call.split(' ').next().unwrap() {
         "CommitStatus" | "ChaincodeEvents" => "PermissionDenied \"access denied\" {".to_owned(),
         // Status NOT_FOUND of the stream: field 1, 404.
-        "Deliver" | "DeliverFiltered" | "DeliverWithPrivateData" => {
+        "Deliver" | "DeliverFiltered" | "DeliverWithPrivateData" | "OrdererDeliver" => {
             "streamed answered \\x08\\x94\\x03".to_owned()
         }
+        // Status BAD_REQUEST, then the sentence.
+        "Broadcast" => {
+            let said = format!("channel {UNKNOWN} is not known to this host");
+            let length = [u8::try_from(said.len()).unwrap()];
+            let length = length.escape_ascii();
+            format!("streamed answered \\x08\\x90\\x03\\x12{length}{said}")
+        }
+        "General" => "answered ".to_owned(),
         "ProcessProposal" => format!("Unknown {said}"),
         _ => format!("FailedPrecondition {said}"),
     }

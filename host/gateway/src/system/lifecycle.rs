@@ -18,9 +18,6 @@ use crate::request::Accepted;
 use crate::status::Failure;
 
 pub(crate) const NAME: &str = "_lifecycle";
-/// What proposals' answers name as its version, as Fabric's do.
-const VERSION: &str = "syscc";
-
 /// The request in a proposal of somebody.
 ///
 /// # Errors
@@ -122,7 +119,7 @@ pub(crate) fn execute(
         &checked.tx_id,
         outcome,
         &contract,
-        VERSION,
+        super::VERSION,
         height,
     ))
 }
