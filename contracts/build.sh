@@ -8,6 +8,8 @@
 #   CORDON_CONTRACTS         another workspace of contracts, for example tests/hostile; its components
 #                            go to target/ and the last part of its name, here target/hostile/
 #   CORDON_CONTRACTS_TARGET  the folder for everything that is built; default target/
+#   CORDON_CONTRACTS_NAMES   1 keeps the names of functions, which faults are shown with: for development,
+#                            the components go to target/contracts-names/ and are larger
 #   CORDON_WASM_TOOLCHAIN    see toolchain.sh
 set -eu
 
@@ -17,6 +19,10 @@ contracts=$(CDPATH= cd -- "${CORDON_CONTRACTS:-$here}" && pwd -P)
 target=${CORDON_CONTRACTS_TARGET:-$root/target}
 out=$target/$(basename -- "$contracts")
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
+if [ "${CORDON_CONTRACTS_NAMES:-}" = 1 ]; then
+    out=$out-names
+    export CARGO_PROFILE_RELEASE_STRIP=debuginfo
+fi
 mkdir -p "$out"
 
 # The native tool first: it must not see the variables of the wasm toolchain.

@@ -25,6 +25,7 @@ mod network;
 mod peer_cli;
 mod process;
 mod raw;
+mod shortage;
 mod table;
 mod town;
 
@@ -38,5 +39,6 @@ pub use network::{CHANNEL, CLINIC, HOSPITAL, Network, NetworkFile};
 pub use peer_cli::{Broadcast, Fetch, Invoke, PeerCli};
 pub use process::{HostProcess, PATIENCE, binary, eventually, eventually_async};
 pub use raw::{Answer, Raw, answer_of, within};
+pub use shortage::{SmallDisk, limit, open_files};
 pub use table::Table;
 pub use town::{CARDS, CHANNELS, PARENTS, REPORTS, SCHOOL, Stage, at_once, refusal_of, town_text};

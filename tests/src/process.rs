@@ -105,6 +105,11 @@ impl HostProcess {
         String::from_utf8_lossy(&bytes[usize::try_from(self.stderr_from).unwrap()..]).into_owned()
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The most memory that it has had resident so far, bytes.
     pub fn resident_peak_bytes(&self) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());

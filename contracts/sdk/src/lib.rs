@@ -11,6 +11,10 @@
 //! - [`Key`]: composite keys whose parts cannot be confused.
 //! - [`Error`]: the four ways to refuse.
 //!
+//! A contract that panics ends its call with a fault (status 500), of which clients learn nothing more.
+//! What the panic says, with its place in the source, goes to the developer: in the hosts' own log at
+//! debug level and in `cordon contract test`; natively, where every panic of a test does.
+//!
 //! JSON is no business of contracts: hosts translate between JSON and the contract's own types. A
 //! contract with serde_json inside was measured two and a half times as large.
 
@@ -24,6 +28,8 @@ mod generated;
 #[cfg(not(feature = "testing"))]
 mod host;
 mod key;
+#[doc(hidden)]
+pub mod rt;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timestamp;
@@ -100,13 +106,14 @@ macro_rules! bindings_deriving {
                 world: $world,
                 generate_all,
                 additional_derives: $derives,
-                runtime_path: "::cordon_sdk::wit_bindgen::rt",
+                runtime_path: "::cordon_sdk::rt",
                 with: {
                     "cordon:contract/types@1.0.0": ::cordon_sdk::wit::types,
                     "cordon:contract/context@1.0.0": ::cordon_sdk::wit::context,
                     "cordon:contract/state@1.0.0": ::cordon_sdk::wit::state,
                     "cordon:contract/events@1.0.0": ::cordon_sdk::wit::events,
                     "cordon:contract/ledger-query@1.0.0": ::cordon_sdk::wit::ledger_query,
+                    "cordon:contract/diagnostics@1.0.0": ::cordon_sdk::wit::diagnostics,
                 },
             });
 

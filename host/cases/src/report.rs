@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use cordon_execute::Diagnosis;
+
 use crate::difference::Difference;
 use crate::record::Record;
 
@@ -23,6 +25,8 @@ pub struct Ran {
     pub used: BTreeMap<&'static str, u64>,
     /// All that it did.
     pub record: Record,
+    /// Why the contract was at fault, if it was.
+    pub diagnosis: Option<Diagnosis>,
     /// What is answered otherwise than the case says, in sentences.
     pub wrong: Vec<String>,
     /// Whether it did what is recorded.
@@ -72,7 +76,7 @@ impl Ran {
     }
 
     /// The case in a line, and what is not as it should be below.
-    fn describe(&self) -> String {
+    fn describe(&self, faults: bool) -> String {
         let verdict = match (&self.verdict, self.wrong.is_empty()) {
             (_, false) => "wrong",
             (Verdict::Same, true) => "ok",
@@ -96,6 +100,13 @@ impl Ran {
             for difference in differences {
                 below(&difference.to_string());
             }
+        }
+        if let Some(diagnosis) = self
+            .diagnosis
+            .as_ref()
+            .filter(|_| faults || !self.is_same())
+        {
+            below(&format!("fault    {diagnosis}"));
         }
         text
     }
@@ -129,12 +140,17 @@ impl Report {
 impl Report {
     /// What is not as it should be, and what could not be compared. Without the cases that are right.
     pub fn failures(&self) -> String {
-        self.describe(|ran| !ran.is_same())
+        self.describe(false, |ran| !ran.is_same())
     }
 
-    fn describe(&self, shown: impl Fn(&Ran) -> bool) -> String {
+    /// All cases, and why contracts were at fault also where a case says that they are.
+    pub fn with_faults(&self) -> String {
+        self.describe(true, |_| true)
+    }
+
+    fn describe(&self, faults: bool, shown: impl Fn(&Ran) -> bool) -> String {
         let ran = self.ran.iter().filter(|ran| shown(ran));
-        let mut lines: Vec<String> = ran.map(Ran::describe).collect();
+        let mut lines: Vec<String> = ran.map(|ran| ran.describe(faults)).collect();
         let orphans = self.orphans.iter();
         lines.extend(orphans.map(|orphan| format!("orphan   {orphan}: a record without a case")));
         lines.extend(match &self.comparison {
@@ -161,6 +177,6 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.describe(|_| true))
+        f.write_str(&self.describe(false, |_| true))
     }
 }

@@ -171,12 +171,14 @@ impl Town {
             if number == last {
                 return Ok(self.ran(name, case, &placed.contract, &args, &observed, last));
             }
+            let diagnosis = observed.diagnosis;
             let mut response = observed.outcome.response;
             if response.status != status::OK {
                 name_tx_ids(&mut response.message, last);
                 let (status, message) = (response.status, response.message);
+                let why = diagnosis.map_or(String::new(), |why| format!("\n{why}"));
                 return Err(in_step(format!(
-                    "must be accepted, but: {status} {message}"
+                    "must be accepted, but: {status} {message}{why}"
                 )));
             }
             let channel = channels.entry(placed.channel.clone()).or_default();
@@ -255,6 +257,7 @@ impl Town {
             function,
             status: response.status,
             reached,
+            diagnosis: observed.diagnosis.clone(),
             wrong: wrong(case, observed, last),
             used: used
                 .into_iter()

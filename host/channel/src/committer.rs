@@ -30,7 +30,7 @@ impl Channel {
     /// and says why ([`Channel::stopped`]); what is committed stays readable.
     pub async fn run(self: Arc<Self>) {
         if let Err(error) = Arc::clone(&self).follow().await {
-            tracing::error!(channel = %self.id, %error, "the channel has stopped on this host");
+            tracing::error!(channel = %self.id, %error, "the channel has stopped on this host: when the cause is mended, start the host again");
             self.stopped.send_replace(Some(error.to_string()));
         }
     }

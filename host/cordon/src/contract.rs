@@ -67,6 +67,10 @@ pub(crate) enum ContractCommand {
     /// Run a contract's cases in the host's own execution, and compare answers, reads, writes, events
     /// and fuel with what is recorded. contracts/README.md tells what a case is.
     ///
+    /// A case that ends in a fault (status 500) without saying so shows what the contract said when it
+    /// panicked, with its place in the source; functions by name where it was built with
+    /// CORDON_CONTRACTS_NAMES=1.
+    ///
     /// Exit code 1 when a case is not as recorded; --bless records what happens now.
     ///
     /// Example: cordon contract test target/contracts/sharing.wasm --cases contracts/sharing/cases
@@ -82,6 +86,9 @@ pub(crate) enum ContractCommand {
         /// Record what happens now. What a case itself says is not changed.
         #[arg(long)]
         bless: bool,
+        /// Show that of every fault, also where a case expects it.
+        #[arg(long)]
+        faults: bool,
     },
 }
 
@@ -111,6 +118,7 @@ pub(crate) async fn run(command: &ContractCommand, output: &Output) -> Result<()
             cases,
             others,
             bless,
-        } => test::test(file, cases, &others.with, *bless, output),
+            faults,
+        } => test::test(file, cases, &others.with, *bless, *faults, output),
     }
 }

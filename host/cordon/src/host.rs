@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 
 use crate::administration::HostAdministration;
 use crate::certificates::{HostMaterial, warn_of_expiry};
+use crate::data_lock::DataLock;
 use crate::wiring::Wiring;
 use crate::{compiler, material};
 
@@ -78,13 +79,25 @@ impl HostConfig {
         Ok(config)
     }
 
-    /// Takes the port; done for all hosts before any of them starts, so that they find each other.
-    pub(crate) async fn listen(&self) -> Result<TcpListener> {
+    /// Takes data and port; done for all hosts before any of them starts, so that they find each other.
+    pub(crate) async fn take(&self) -> Result<Taken> {
+        let lock = DataLock::take(&self.data)?;
+        let listener = self.listen().await?;
+        Ok(Taken { lock, listener })
+    }
+
+    async fn listen(&self) -> Result<TcpListener> {
         let address = self.listen.as_ref().unwrap_or(&self.address);
         TcpListener::bind(address).await.with_context(|| {
             format!("cannot listen on {address}: is another host running there? (--port-base moves the ports)")
         })
     }
+}
+
+/// What a host has for itself before it starts.
+pub(crate) struct Taken {
+    lock: DataLock,
+    pub(crate) listener: TcpListener,
 }
 
 /// What the hosts of one process share.
@@ -115,15 +128,13 @@ pub(crate) struct RunningHost {
     server: tokio::task::JoinHandle<Result<(), cordon_gateway::ServeError>>,
     stop: tokio::sync::watch::Sender<bool>,
     wiring: Arc<Wiring>,
+    _lock: DataLock,
 }
 
 impl RunningHost {
-    /// Opens the host's channels and serves on `listener`.
-    pub(crate) async fn start(
-        config: HostConfig,
-        listener: TcpListener,
-        shared: &Shared,
-    ) -> Result<Self> {
+    /// Opens the host's channels and serves.
+    pub(crate) async fn start(config: HostConfig, taken: Taken, shared: &Shared) -> Result<Self> {
+        let Taken { lock, listener } = taken;
         let msp_id: MspId = config.msp_id.parse()?;
         // Before anything is opened: TLS is what is most often set up wrongly.
         let own = HostMaterial::read(&config)?;
@@ -208,6 +219,7 @@ impl RunningHost {
             server,
             stop,
             wiring,
+            _lock: lock,
         })
     }
 

@@ -7,6 +7,7 @@ mod certificates;
 mod channel;
 mod compiler;
 mod contract;
+mod data_lock;
 mod demo;
 mod governance;
 mod host;

@@ -76,16 +76,16 @@ impl RunningNetwork {
         provisioned: &Provisioned,
         dir: &Path,
     ) -> Result<Self> {
-        let shared = Shared::new(dir.join("compiled"))?;
         let mut configs = Vec::new();
         for path in &provisioned.hosts {
             let config = HostConfig::read(path)?;
-            let listener = config.listen().await?;
-            configs.push((config, listener));
+            let taken = config.take().await?;
+            configs.push((config, taken));
         }
+        let shared = Shared::new(dir.join("compiled"))?;
         let mut hosts = Vec::new();
-        for (config, listener) in configs {
-            hosts.push(RunningHost::start(config, listener, &shared).await?);
+        for (config, taken) in configs {
+            hosts.push(RunningHost::start(config, taken, &shared).await?);
         }
         let running = Self(hosts);
         tokio::time::timeout(READY_MAX, answers(network, dir))
@@ -222,12 +222,12 @@ pub(crate) async fn up(args: &NetworkArgs, output: &Output) -> Result<()> {
 pub(crate) async fn run_host(path: &Path, output: &Output) -> Result<()> {
     let started = Instant::now();
     let config = HostConfig::read(path)?;
+    let taken = config.take().await?;
     let shared = Shared::new(config.data.join("compiled"))?;
-    let listener = config.listen().await?;
-    let (msp_id, address) = (config.msp_id.clone(), listener.local_addr()?);
+    let (msp_id, address) = (config.msp_id.clone(), taken.listener.local_addr()?);
     let mut interrupts = Interrupts::listen()?;
     let mut running = interrupts
-        .unless(RunningHost::start(config, listener, &shared))
+        .unless(RunningHost::start(config, taken, &shared))
         .await?;
     let seconds = started.elapsed().as_secs_f64();
     let text = format!("ready in {seconds:.2} s: {msp_id} at {address} (ctrl-C stops)");
@@ -256,6 +256,9 @@ pub(crate) async fn run_host(path: &Path, output: &Output) -> Result<()> {
 pub(crate) struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
+    /// Not listened to: that somebody could makes a write beyond the limit of a file's size fail, which
+    /// is told like a full disk, and not end the process without a word.
+    _file_size: Signal,
 }
 
 impl Interrupts {
@@ -263,6 +266,8 @@ impl Interrupts {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).context("cannot listen for signals")?,
             terminate: signal(SignalKind::terminate()).context("cannot listen for signals")?,
+            _file_size: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))
+                .context("cannot listen for signals")?,
         })
     }
 

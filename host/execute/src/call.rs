@@ -10,6 +10,7 @@ use wasmtime::component::Val;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 use crate::contract::{Contract, Function};
+use crate::diagnosis::{Diagnosis, Diagnostics, Trace};
 use crate::error::{GuestFault, HostError, LimitKind};
 use crate::host::{CallState, Execution, Work};
 use crate::json;
@@ -131,6 +132,7 @@ impl Contract {
         observe: impl FnMut(Phase),
     ) -> Result<Outcome, HostError> {
         self.execute(call, None, observe)
+            .map(|(outcome, _)| outcome)
     }
 
     /// The same, with every call into the host.
@@ -139,8 +141,8 @@ impl Contract {
     /// As [`Contract::call`].
     pub fn observe(&self, call: Call<'_>) -> Result<Observed, HostError> {
         let observer = Arc::<Observer>::default();
-        let outcome = self.execute(call, Some(Arc::clone(&observer)), |_| {})?;
-        Ok(observer.observed(outcome))
+        let (outcome, diagnosis) = self.execute(call, Some(Arc::clone(&observer)), |_| {})?;
+        Ok(observer.observed(outcome, diagnosis))
     }
 
     /// Runs what the contract exports to be run when it takes the place of another version of itself
@@ -158,8 +160,11 @@ impl Contract {
             return Ok(None);
         };
         let values = [Val::String(from_version.to_owned())];
-        let ran = self.perform(function, &values, call, None, |_| {});
-        self.ended(ran).map(Some)
+        let (channel, tx_id) = (call.channel.clone(), call.tx_id);
+        let ran = self.diagnosed(false, &channel, tx_id, |diagnostics| {
+            self.perform(function, &values, call, None, diagnostics, |_| {})
+        });
+        ran.map(|(outcome, _)| Some(outcome))
     }
 
     fn execute(
@@ -167,29 +172,53 @@ impl Contract {
         call: Call<'_>,
         observer: Option<Arc<Observer>>,
         observe: impl FnMut(Phase),
-    ) -> Result<Outcome, HostError> {
-        let ran = self.run(call, observer, observe);
-        self.ended(ran)
+    ) -> Result<(Outcome, Option<Diagnosis>), HostError> {
+        let wanted = observer.is_some();
+        let (channel, tx_id) = (call.channel.clone(), call.tx_id);
+        self.diagnosed(wanted, &channel, tx_id, |diagnostics| {
+            self.run(call, observer, diagnostics, observe)
+        })
     }
 
-    /// What a run comes to: all but a broken host's is an outcome.
-    fn ended(&self, ran: Result<Outcome, Stop>) -> Result<Outcome, HostError> {
-        match ran {
-            Ok(outcome) => Ok(outcome),
-            Err(Stop::Refused(status, message)) => Ok(Outcome::refused(status, message)),
-            Err(Stop::Fault(fault)) => Ok(Outcome::without_effect(
-                status::FAULT,
-                fault.to_string(),
-                self.profile.fuel_max,
-            )),
-            Err(Stop::Host(error)) => Err(error),
+    /// What a run comes to: all but a broken host's is an outcome, and a fault has its diagnosis, if it is
+    /// `wanted` or logged.
+    fn diagnosed(
+        &self,
+        wanted: bool,
+        channel: &ChannelId,
+        tx_id: TxId,
+        run: impl FnOnce(&Arc<Diagnostics>) -> Result<Outcome, Stop>,
+    ) -> Result<(Outcome, Option<Diagnosis>), HostError> {
+        let wanted = wanted || tracing::enabled!(tracing::Level::DEBUG);
+        let diagnostics = Arc::new(Diagnostics::new(wanted));
+        let fault = match run(&diagnostics) {
+            Ok(outcome) => return Ok((outcome, None)),
+            Err(Stop::Refused(status, message)) => {
+                return Ok((Outcome::refused(status, message), None));
+            }
+            Err(Stop::Host(error)) => return Err(error),
+            Err(Stop::Fault(fault)) => fault,
+        };
+        let diagnosis = diagnostics.take();
+        if let Some(diagnosis) = &diagnosis {
+            // Texts are shown quoted, so that none can look like a line of the log.
+            tracing::debug!(%channel, %tx_id, contract = %diagnosis.contract,
+                function = %diagnosis.function, %fault, panics = ?diagnosis.panics,
+                trap = diagnosis.trap, memory_refused = diagnosis.memory_refused,
+                backtrace = ?diagnosis.backtrace, "a contract was at fault");
         }
+        let (text, fuel) = (fault.to_string(), self.profile.fuel_max);
+        Ok((
+            Outcome::without_effect(status::FAULT, text, fuel),
+            diagnosis,
+        ))
     }
 
     fn run(
         &self,
         call: Call<'_>,
         observer: Option<Arc<Observer>>,
+        diagnostics: &Arc<Diagnostics>,
         mut observe: impl FnMut(Phase),
     ) -> Result<Outcome, Stop> {
         if call.args.first().is_some_and(|name| name == GET_METADATA) {
@@ -205,7 +234,7 @@ impl Contract {
         let transient_bytes = call.transient.values().map(Bytes::len).sum();
         let (function, values) = self.prepare(name, args, transient_bytes)?;
         observe(Phase::Arguments);
-        self.perform(function, &values, call, observer, observe)
+        self.perform(function, &values, call, observer, diagnostics, observe)
     }
 
     /// Runs a function on a fresh instance, and gathers what it did.
@@ -215,6 +244,7 @@ impl Contract {
         values: &[Val],
         call: Call<'_>,
         observer: Option<Arc<Observer>>,
+        diagnostics: &Arc<Diagnostics>,
         mut observe: impl FnMut(Phase),
     ) -> Result<Outcome, Stop> {
         let execution = Arc::new(Execution {
@@ -226,6 +256,7 @@ impl Contract {
             transient: call.transient,
             ledgers: call.ledgers,
             observer,
+            diagnostics: Arc::clone(diagnostics),
             work: Mutex::new(Work {
                 simulation: Simulation::new(call.snapshot),
                 host_bytes: 0,
@@ -242,7 +273,13 @@ impl Contract {
                 observe(Phase::Result);
                 return Ok(Outcome::without_effect(status, message, fuel));
             }
-            Err(stop) => return Err(stop),
+            Err(stop) => {
+                if let Stop::Fault(fault) = &stop {
+                    let name = &function.wit_name;
+                    diagnostics.fault(self.id(), name, fault, Trace::default(), None);
+                }
+                return Err(stop);
+            }
         };
         let work = Arc::into_inner(execution)
             .ok_or_else(|| HostError::Engine("an instance outlived its call".to_owned()))?;
@@ -297,7 +334,18 @@ impl Contract {
         if metered {
             store.set_fuel(fuel).map_err(engine_error)?;
         }
-        let instance = self.instance.instantiate(&mut store).map_err(stopped)?;
+        let stopped = |store: &Store<CallState>, error| {
+            let diagnostics = &store.data().execution.diagnostics;
+            let trace = diagnostics.trace(&error);
+            let stop = stopped(error);
+            if let Stop::Fault(fault) = &stop {
+                let (name, refused) = (&function.wit_name, store.data().memory_refused());
+                diagnostics.fault(self.id(), name, fault, trace, refused);
+            }
+            stop
+        };
+        let instance = self.instance.instantiate(&mut store);
+        let instance = instance.map_err(|error| stopped(&store, error))?;
         let func = instance
             .get_func(&mut store, function.index)
             .ok_or_else(|| HostError::Engine(format!("{} is gone", function.wit_name)))?;
@@ -307,7 +355,7 @@ impl Contract {
         let has_result = usize::from(function.refuses || function.answer.is_some());
         let called = func.call(&mut store, values, &mut results[..has_result]);
         store.data().note_use();
-        called.map_err(stopped)?;
+        called.map_err(|error| stopped(&store, error))?;
         let left = if metered {
             store.get_fuel().map_err(engine_error)?
         } else {

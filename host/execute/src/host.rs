@@ -13,6 +13,7 @@ use wasmtime::component::Linker;
 use wasmtime::{ResourceLimiter, Result, StoreContextMut};
 
 use crate::bindings::cordon::contract::{context, state, types};
+use crate::diagnosis::Diagnostics;
 use crate::error::{GuestFault, HostError, LimitKind};
 use crate::ledger_query::{Ledgers, query};
 use crate::observe::{HostCall, Observer};
@@ -29,6 +30,7 @@ pub(crate) struct Execution {
     pub(crate) transient: BTreeMap<String, Bytes>,
     pub(crate) ledgers: Arc<dyn Ledgers>,
     pub(crate) observer: Option<Arc<Observer>>,
+    pub(crate) diagnostics: Arc<Diagnostics>,
     /// Locked by one contract at a time: whoever called another waits for it.
     pub(crate) work: Mutex<Work>,
 }
@@ -58,6 +60,8 @@ struct Limits {
     table_elements_max: usize,
     /// The most that a memory has had.
     memory_bytes: usize,
+    /// What a memory was last refused to have.
+    memory_refused: Option<usize>,
 }
 
 impl ResourceLimiter for Limits {
@@ -65,6 +69,8 @@ impl ResourceLimiter for Limits {
         let fits = desired <= self.memory_bytes_max;
         if fits {
             self.memory_bytes = self.memory_bytes.max(desired);
+        } else {
+            self.memory_refused = Some(desired);
         }
         Ok(fits)
     }
@@ -88,6 +94,7 @@ impl CallState {
                 memory_bytes_max: profile.memory_bytes_max,
                 table_elements_max: profile.table_elements_max,
                 memory_bytes: 0,
+                memory_refused: None,
             },
             execution: Arc::clone(execution),
             contract,
@@ -106,6 +113,11 @@ impl CallState {
 
     pub(crate) fn limiter(&mut self) -> &mut dyn ResourceLimiter {
         &mut self.limits
+    }
+
+    /// Bytes that a memory was last refused to have.
+    pub(crate) fn memory_refused(&self) -> Option<usize> {
+        self.limits.memory_refused
     }
 
     /// Tells an observer, if there is one, what has been used.
@@ -243,7 +255,9 @@ pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> Result<()> {
     let mut instance = linker.instance("cordon:contract/events@1.0.0")?;
     instance.func_wrap("emit", emit)?;
     let mut instance = linker.instance("cordon:contract/ledger-query@1.0.0")?;
-    instance.func_wrap("query", query)
+    instance.func_wrap("query", query)?;
+    let mut instance = linker.instance("cordon:contract/diagnostics@1.0.0")?;
+    instance.func_wrap("panicked", panicked)
 }
 
 fn channel(mut host: Host<'_>, (): ()) -> Result<(String,)> {
@@ -511,4 +525,12 @@ fn emit(mut host: Host<'_>, (name, payload): (String, Vec<u8>)) -> Answer<()> {
         payload: payload.into(),
     });
     Ok((Ok(()),))
+}
+
+fn panicked(mut host: Host<'_>, (message,): (String,)) -> Result<()> {
+    note(&host, "diagnostics.panicked", None);
+    let bytes = message.len();
+    // Before it is charged: a contract that cannot pay stops here, and this is why.
+    host.data().execution.diagnostics.panicked(message);
+    charge(&mut host, bytes)
 }

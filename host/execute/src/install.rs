@@ -51,7 +51,14 @@ pub(crate) fn check_size(bytes: &[u8], profile: &Profile) -> Result<(), InstallE
 /// What hosts offer to every contract.
 const OFFERED: &str = "cordon:contract/";
 const OFFERED_VERSION: &str = "@1.0.0";
-const OFFERED_INTERFACES: [&str; 5] = ["types", "context", "state", "events", "ledger-query"];
+const OFFERED_INTERFACES: [&str; 6] = [
+    "types",
+    "context",
+    "state",
+    "events",
+    "ledger-query",
+    "diagnostics",
+];
 
 /// Whom an import is for.
 pub(crate) enum Import<'a> {

@@ -109,6 +109,7 @@ pub(crate) fn query(
         ledgers: Arc::clone(&asking.ledgers),
         // What happens on another channel is its own execution.
         observer: None,
+        diagnostics: Arc::clone(&asking.diagnostics),
         work: Mutex::new(Work {
             simulation: Simulation::new(opened.snapshot),
             host_bytes: asking.work.lock().host_bytes,

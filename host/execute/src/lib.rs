@@ -7,6 +7,7 @@
 //! - [`Ledgers`]: the other channels that contracts can ask.
 //! - [`Call`], [`Outcome`]: one execution. A fresh instance per call, nothing survives it.
 //! - [`Observed`]: an execution with every call into the host.
+//! - [`Diagnosis`]: why a contract was at fault, for its developer only.
 //! - [`Profile`]: every limit.
 //!
 //! Three things can go wrong and are never merged: the contract *refuses* (a [`Response`] with
@@ -19,6 +20,7 @@ mod bindings;
 mod call;
 mod code;
 mod contract;
+mod diagnosis;
 mod error;
 mod host;
 mod install;
@@ -35,6 +37,7 @@ mod simulation;
 pub use call::{Call, Outcome, Phase};
 pub use code::{Code, CodeKey, CodeMaker, compile_code};
 pub use contract::{Compiled, Contract, Function};
+pub use diagnosis::Diagnosis;
 pub use error::{GuestFault, HostError, InstallError, LimitKind, LinkError};
 pub use json::JsonError;
 pub use ledger_query::{Access, Ledgers, NoLedgers, OpenedLedger};

@@ -8,6 +8,7 @@ use cordon_types::ContractId;
 use parking_lot::Mutex;
 
 use crate::call::Outcome;
+use crate::diagnosis::Diagnosis;
 
 /// A call of a contract into its host.
 #[derive(Clone, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct Observed {
     pub host_calls: Vec<HostCall>,
     /// What it used. Calls of contracts on other channels count with their bytes only.
     pub used: Used,
+    /// Why it was at fault, if it was.
+    pub diagnosis: Option<Diagnosis>,
 }
 
 /// Collects what happens.
@@ -65,11 +68,16 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    pub(crate) fn observed(self: Arc<Self>, outcome: Outcome) -> Observed {
+    pub(crate) fn observed(
+        self: Arc<Self>,
+        outcome: Outcome,
+        diagnosis: Option<Diagnosis>,
+    ) -> Observed {
         Observed {
             outcome,
             host_calls: std::mem::take(&mut *self.host_calls.lock()),
             used: *self.used.lock(),
+            diagnosis,
         }
     }
 }

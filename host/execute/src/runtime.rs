@@ -1,6 +1,7 @@
 //! The engine: one per process, the same settings on every host of a channel.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Weak};
 
 use cordon_types::ContractId;
@@ -9,7 +10,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{
     CacheStore, Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel,
-    PoolingAllocationConfig,
+    PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
 use crate::code::{CodeKey, CodeMaker, Functions};
@@ -169,6 +170,9 @@ impl Runtime {
     }
 }
 
+/// Functions shown of those that ran when a contract was at fault.
+const FRAMES_MAX: NonZeroUsize = NonZeroUsize::new(16).unwrap();
+
 fn config(profile: &Profile) -> Result<Config, wasmtime::Error> {
     let instances = CALLS_MAX * profile.call_depth_max;
     let mut pool = PoolingAllocationConfig::new();
@@ -208,7 +212,10 @@ fn config(profile: &Profile) -> Result<Config, wasmtime::Error> {
         .consume_fuel(profile.fuel_metered)
         .cranelift_nan_canonicalization(profile.nan_canonical)
         .max_wasm_stack(profile.stack_bytes_max)
-        .wasm_backtrace_max_frames(None)
+        // Frames are walked when a call ends in a fault only. Lines are not looked up: that would read
+        // a stranger's debug information at a cost that nothing bounds; a panic names its own.
+        .wasm_backtrace_max_frames(Some(FRAMES_MAX))
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .concurrency_support(false)
         .wasm_simd(has("simd"))
         .wasm_relaxed_simd(has("relaxed-simd"))

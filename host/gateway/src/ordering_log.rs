@@ -70,6 +70,18 @@ impl OrderingLogService {
     }
 }
 
+/// What another organisation's host is told, and tells its clients: where this host's files are, and what
+/// is wrong with them, stays here.
+fn unavailable(error: &OrderError) -> Status {
+    match error {
+        OrderError::Storage(_) => {
+            tracing::error!(%error, "ordering failed");
+            Status::unavailable("the ordering log cannot be used at its host")
+        }
+        error => Status::unavailable(error.to_string()),
+    }
+}
+
 #[tonic::async_trait]
 impl OrderingLog for OrderingLogService {
     type AppendStream = BoxStream<'static, Result<AppendReply, Status>>;
@@ -109,7 +121,7 @@ impl OrderingLog for OrderingLogService {
                 Ok(Err(error @ OrderError::Refused(_))) => Ok(AppendReply {
                     refused: error.to_string(),
                 }),
-                Ok(Err(error)) => Err(Status::unavailable(error.to_string())),
+                Ok(Err(error)) => Err(unavailable(&error)),
                 Err(error) => Err(Status::unavailable(error.to_string())),
             }
         });
@@ -170,7 +182,7 @@ impl Reading {
                 Some(Err(error @ OrderError::Forked(_))) => {
                     return Err(Status::data_loss(error.to_string()));
                 }
-                Some(Err(error)) => return Err(Status::unavailable(error.to_string())),
+                Some(Err(error)) => return Err(unavailable(&error)),
                 None => return Err(Status::unavailable("the log has been closed")),
             };
         }

@@ -53,8 +53,20 @@ pub struct Journal {
     records: u64,
     gather: Vec<u8>,
     poisoned: bool,
+    /// What is known to be on disk: segment, its length, records in the journal.
+    durable: Durable,
+    /// Whether an fsync failed: then not even that is known.
+    unknown: bool,
     reader: Reader,
     _lock: File,
+}
+
+/// How far the journal is on disk for sure.
+#[derive(Clone, Copy)]
+struct Durable {
+    segment: u32,
+    end: u64,
+    records: u64,
 }
 
 /// The segment that is written to.
@@ -113,6 +125,11 @@ impl Journal {
                 Writing::resume(dir, last, cut, records)?
             }
         };
+        let durable = Durable {
+            segment: segment.number,
+            end: segment.end,
+            records,
+        };
         let journal = Self {
             dir: dir.to_owned(),
             segment_bytes: options.segment_bytes.min(SEGMENT_BYTES_MAX),
@@ -120,6 +137,8 @@ impl Journal {
             records,
             gather: Vec::new(),
             poisoned: false,
+            durable,
+            unknown: false,
             reader: Reader::new(dir),
             _lock: lock,
         };
@@ -172,8 +191,50 @@ impl Journal {
             .file
             .sync_data()
             .map_err(io_error("make durable", &self.segment.path));
-        self.poisoned |= result.is_err();
+        if result.is_err() {
+            (self.poisoned, self.unknown) = (true, true);
+        } else {
+            self.durable = Durable {
+                segment: self.segment.number,
+                end: self.segment.end,
+                records: self.records,
+            };
+        }
         result
+    }
+
+    /// Takes back every record appended since the last [`Journal::sync`], durably, so that a journal
+    /// whose write failed takes records again: a full disk may have room by now. For owners that let
+    /// nobody see a record before it is durable.
+    ///
+    /// # Errors
+    /// [`JournalError::Poisoned`] when it was an fsync that failed: only opening it again helps.
+    /// [`JournalError::Io`] when that cannot be done now, and may be tried again; until then the
+    /// journal takes no records.
+    pub fn take_back(&mut self) -> Result<(), JournalError> {
+        if self.unknown {
+            self.check([])?;
+        }
+        self.poisoned = true;
+        let Durable {
+            segment,
+            end,
+            records,
+        } = self.durable;
+        // A segment begun since then, or not even begun in full, would seem to follow what is cut off.
+        for number in (segment + 1..=self.segment.number + 1).rev() {
+            let path = segment_file(&self.dir, number);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(io_error("remove", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        sync_dir(&self.dir)?;
+        self.segment = Writing::resume(&self.dir, segment, Some(end), records)?;
+        (self.records, self.poisoned) = (records, false);
+        Ok(())
     }
 
     fn check(&self, lengths: impl IntoIterator<Item = usize>) -> Result<(), JournalError> {
@@ -202,10 +263,9 @@ impl Journal {
         let record_bytes = RECORD_HEADER_BYTES + u64::from(len);
         let segment = &mut self.segment;
         if segment.end > SEGMENT_HEADER_BYTES && segment.end + record_bytes > self.segment_bytes {
-            segment
-                .file
-                .sync_data()
-                .map_err(io_error("make durable", &segment.path))?;
+            let synced = segment.file.sync_data();
+            self.unknown |= synced.is_err();
+            synced.map_err(io_error("make durable", &segment.path))?;
             *segment = Writing::create(&self.dir, segment.number + 1, self.records)?;
         }
         let location = Location {

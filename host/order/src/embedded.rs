@@ -38,6 +38,8 @@ const READ_MAX: u64 = 256;
 const READ_INLINE_BYTES_MAX: u64 = 256 << 10;
 /// Their size, after which no more are added; a reader takes that and one largest record on top.
 const READ_BYTES_MAX: u64 = 4 << 20;
+/// Pause after a write that failed, before the next is tried.
+const AFTER_FAILURE: Duration = Duration::from_millis(100);
 /// A new file is begun beyond this size.
 const SEGMENT_BYTES: u64 = 256 << 20;
 
@@ -108,6 +110,7 @@ impl EmbeddedLog {
             index: Arc::clone(&index),
             length: length_sender,
             waiting,
+            writes: true,
         };
         std::thread::Builder::new()
             .name("ordering".to_owned())
@@ -222,7 +225,10 @@ fn storage(error: JournalError) -> OrderError {
 }
 
 fn stopped() -> OrderError {
-    OrderError::Storage("the writer has stopped".to_owned())
+    OrderError::Storage(
+        "it is closed since a write failed: when the disk is mended, start its host again"
+            .to_owned(),
+    )
 }
 
 /// The thread that writes.
@@ -234,6 +240,8 @@ struct Writer {
     index: Arc<Index>,
     length: watch::Sender<u64>,
     waiting: Receiver<Work>,
+    /// Whether the last write succeeded.
+    writes: bool,
 }
 
 impl Writer {
@@ -294,16 +302,27 @@ impl Writer {
                 last_arrival = Some(now);
             }
             let result = self.write(&waiting, cut_now);
-            let failed = result.is_err();
             for waiting in waiting {
                 // The client may have gone; the envelope is in the log all the same.
                 let _ = waiting.done.send(result.clone());
             }
-            if failed {
-                // Nothing may be acknowledged after a failed write: the log stays closed until the
-                // process is started again and has looked at what is on disk.
-                return;
+            let writes = result.is_ok();
+            if let Err(error) = result {
+                // Whatever else stands in the way now is tried again before the next write.
+                if let Err(lasting @ JournalError::Poisoned { .. }) = self.journal.take_back() {
+                    // What is on disk is not known, so nothing may be acknowledged any more: the log
+                    // stays closed until the process is started again and has looked.
+                    tracing::error!(%error, %lasting, "the ordering log is closed: when the disk is mended, start the host again");
+                    return;
+                }
+                if self.writes {
+                    tracing::error!(%error, "the ordering log refuses transactions until it can be written again");
+                }
+                std::thread::sleep(AFTER_FAILURE);
+            } else if !self.writes {
+                tracing::warn!("the ordering log takes transactions again");
             }
+            self.writes = writes;
             let same_block = self.cutter.number() == number;
             opened = (self.cutter.open() > 0).then(|| opened.filter(|_| same_block).unwrap_or(now));
         }
@@ -324,7 +343,20 @@ impl Writer {
         Ok(())
     }
 
+    /// Writes all of it or, when that fails, leaves this as it was; the journal then has to be told.
     fn write(&mut self, waiting: &[Waiting], cut: bool) -> Result<(), OrderError> {
+        if !self.writes {
+            self.journal.take_back().map_err(storage)?;
+        }
+        let before = (self.chain, self.cutter.clone());
+        let written = self.try_write(waiting, cut);
+        if written.is_err() {
+            (self.chain, self.cutter) = before;
+        }
+        written
+    }
+
+    fn try_write(&mut self, waiting: &[Waiting], cut: bool) -> Result<(), OrderError> {
         let mut locations = Vec::with_capacity(waiting.len() + 1);
         for waiting in waiting {
             locations.push(self.append(Content::Envelope(waiting.envelope.clone()))?);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use cordon_cases::{Comparison, Ran, Report, Suite, Town, Verdict};
-use cordon_execute::Runtime;
+use cordon_execute::{Diagnosis, Runtime};
 use serde_json::{Value, json};
 
 use super::package::read_either;
@@ -17,6 +17,7 @@ pub(super) fn test(
     cases: &Path,
     with: &[String],
     bless: bool,
+    faults: bool,
     output: &Output,
 ) -> Result<()> {
     let runtime = compiler::runtime(None)?;
@@ -27,7 +28,11 @@ pub(super) fn test(
         suite = Suite::read(cases)?;
     }
     let report = suite.run(&town)?;
-    let mut text = report.to_string();
+    let mut text = if faults {
+        report.with_faults()
+    } else {
+        report.to_string()
+    };
     for name in &renewed {
         text = format!("{text}\nrenewed  {name}");
     }
@@ -102,8 +107,21 @@ fn describe_case(ran: &Ran) -> Value {
         "used": ran.used,
         "same": ran.is_same(),
         "wrong": ran.wrong,
+        "fault": ran.diagnosis.as_ref().map(describe_fault),
         // Null where nothing is recorded.
         "differences": differences,
         "record": ran.record.lines().iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+fn describe_fault(fault: &Diagnosis) -> Value {
+    json!({
+        "contract": fault.contract.as_str(),
+        "function": fault.function,
+        "fault": fault.fault.to_string(),
+        "panics": fault.panics,
+        "trap": fault.trap,
+        "memoryRefused": fault.memory_refused,
+        "backtrace": fault.backtrace,
     })
 }

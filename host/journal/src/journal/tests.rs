@@ -306,3 +306,68 @@ proptest! {
         }
     }
 }
+
+/// A full disk looks like this: a part of what was to be written is there, perhaps a segment begun.
+#[test]
+fn what_is_taken_back_was_never_appended() {
+    let dir = TempDir::new().unwrap();
+    let mut kept = filled(dir.path(), 400, &numbered(4));
+    let (mut journal, _) = open(dir.path(), 400).unwrap();
+    for round in 0..3u8 {
+        // Over the end of a segment, and further.
+        let lost: Vec<Vec<u8>> = (0..12).map(|i| vec![100 + i; 50]).collect();
+        let slices: Vec<&[u8]> = lost.iter().map(Vec::as_slice).collect();
+        let first = journal.append(&slices).unwrap()[0];
+        assert!(journal.segment.number > first.segment);
+        // The next one had got as far as its name.
+        let next = segment_file(dir.path(), journal.segment.number + 1);
+        fs::write(&next, b"half").unwrap();
+        journal.poisoned = true;
+        journal.take_back().unwrap();
+        assert!(!next.exists());
+
+        let again = journal.append(&[&[round; 50]]).unwrap();
+        assert_eq!(again[0], first);
+        journal.sync().unwrap();
+        kept.extend(again);
+    }
+    drop(journal);
+    let (journal, opened) = open(dir.path(), 400).unwrap();
+    assert_eq!((opened.records, opened.cut), (kept.clone(), None));
+    let read = |location| journal.reader().read(location).unwrap();
+    assert_eq!(read(kept[3]), [3; 50].as_slice());
+    assert_eq!(read(kept[6]), [2; 50].as_slice());
+}
+
+/// Too many open files, for example.
+#[test]
+fn what_cannot_be_taken_back_now_can_be_later() {
+    let parent = TempDir::new().unwrap();
+    let (dir, away) = (parent.path().join("here"), parent.path().join("away"));
+    filled(&dir, 400, &numbered(1));
+    let (mut journal, _) = open(&dir, 400).unwrap();
+    journal.append(&[b"lost"]).unwrap();
+    fs::rename(&dir, &away).unwrap();
+    let error = journal.take_back().unwrap_err();
+    assert!(matches!(error, JournalError::Io { .. }), "{error}");
+    assert!(journal.append(&[b"x"]).is_err());
+    fs::rename(&away, &dir).unwrap();
+    journal.take_back().unwrap();
+    journal.append(&[b"kept"]).unwrap();
+    journal.sync().unwrap();
+    drop(journal);
+    let (journal, opened) = open(&dir, 400).unwrap();
+    assert_eq!(opened.records.len(), 2);
+    assert_eq!(journal.reader().read(opened.records[1]).unwrap(), "kept");
+}
+
+#[test]
+fn after_a_failed_fsync_nothing_is_taken_back() {
+    let dir = TempDir::new().unwrap();
+    filled(dir.path(), 400, &numbered(1));
+    let (mut journal, _) = open(dir.path(), 400).unwrap();
+    (journal.poisoned, journal.unknown) = (true, true);
+    let error = journal.take_back().unwrap_err();
+    assert!(matches!(error, JournalError::Poisoned { .. }), "{error}");
+    assert!(journal.append(&[b"x"]).is_err());
+}

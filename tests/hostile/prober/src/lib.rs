@@ -70,6 +70,11 @@ impl Guest for Component {
         Ok(context::transient(&name).map_or_else(|| "absent".to_owned(), |value| text(&value)))
     }
 
+    #[allow(clippy::panic, reason = "what is tried here")]
+    fn panic(value: String) -> Result<String, Error> {
+        panic!("the prober was told {value}");
+    }
+
     fn bounce(here: String, there: String, times: u32) -> Result<u32, Error> {
         let Some(left) = times.checked_sub(1) else {
             return Ok(1);
