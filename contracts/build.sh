@@ -6,7 +6,9 @@
 # check-reproducible.sh holds it to that.
 #
 #   CORDON_CONTRACTS         another workspace of contracts, for example tests/hostile; its components
-#                            go to target/ and the last part of its name, here target/hostile/
+#                            go to target/ and the last part of its name, here target/hostile/. Or one
+#                            contract that is a workspace of its own: its component goes to
+#                            target/contracts/, and it has to be named
 #   CORDON_CONTRACTS_TARGET  the folder for everything that is built; default target/
 #   CORDON_CONTRACTS_NAMES   1 keeps the names of functions, which faults are shown with: for development,
 #                            the components go to target/contracts-names/ and are larger
@@ -17,7 +19,16 @@ here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd -P)
 root=$(dirname -- "$here")
 contracts=$(CDPATH= cd -- "${CORDON_CONTRACTS:-$here}" && pwd -P)
 target=${CORDON_CONTRACTS_TARGET:-$root/target}
-out=$target/$(basename -- "$contracts")
+if [ -d "$contracts/wit" ]; then
+    out=$target/contracts
+    folder() { echo "$contracts"; }
+    # A developer's own manifest and lock go together as with `cargo build`.
+    locked=${CI:+--locked}
+else
+    out=$target/$(basename -- "$contracts")
+    folder() { echo "$contracts/$1"; }
+    locked=--locked
+fi
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 if [ "${CORDON_CONTRACTS_NAMES:-}" = 1 ]; then
     out=$out-names
@@ -65,15 +76,16 @@ for name in $names; do packages="$packages --package $name"; done
 # shellcheck disable=SC2086 # lists of words
 (cd "$contracts" && unset RUSTFLAGS &&
     CARGO_ENCODED_RUSTFLAGS=$flags CARGO_TARGET_DIR=$out-build \
-        cargo build --locked --release --lib --target wasm32-unknown-unknown \
+        cargo build $locked --release --lib --target wasm32-unknown-unknown \
         $CORDON_WASM_CARGO_ARGS $packages)
 
 for name in $names; do
     # Packages before those that use them: the interface, the contracts that this one calls, its own.
+    contract=$(folder "$name")
     set -- "$root/wit"
-    if [ -f "$contracts/$name/wit.deps" ]; then
-        while read -r called; do set -- "$@" "$contracts/$called/wit"; done <"$contracts/$name/wit.deps"
+    if [ -f "$contract/wit.deps" ]; then
+        while read -r called; do set -- "$@" "$contracts/$called/wit"; done <"$contract/wit.deps"
     fi
     core=$out-build/wasm32-unknown-unknown/release/$(echo "$name" | tr - _).wasm
-    "$componentize" "$core" "$out/$name.wasm" "$@" "$contracts/$name/wit"
+    "$componentize" "$core" "$out/$name.wasm" "$@" "$contract/wit"
 done

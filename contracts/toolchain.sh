@@ -30,11 +30,13 @@ has_target() {
 from_rustup() {
     if ! has_target; then
         command -v rustup >/dev/null 2>&1 || return 1
-        # rustup waits very long for a server that does not answer: wait 20 s, and once only.
+        # rustup waits very long for a server that does not answer: wait two minutes, which are enough
+        # for a slow line, and once only. Not every system has `timeout`.
         failed=$folder/rustup-did-not-answer
         if [ -e "$failed" ] && [ "$wanted" != rustup ]; then return 1; fi
         say "adding the target $target with rustup"
-        if ! timeout 20 rustup target add "$target" >&2 || ! has_target; then
+        limit=$(command -v timeout || true)
+        if ! ${limit:+"$limit" 120} rustup target add "$target" >&2 || ! has_target; then
             mkdir -p "$folder"
             : >"$failed"
             say "rustup could not add it; remembered in $failed (remove that file to try again)"

@@ -130,6 +130,19 @@ impl Suite {
         }
     }
 
+    /// Says that the records are of the sources as they are, and of components that are not these: for
+    /// records that were made elsewhere of the same sources.
+    ///
+    /// # Errors
+    /// [`CasesError`] with the file that cannot be written.
+    pub fn adopt(&self) -> Result<(), CasesError> {
+        let sources = self.sources.as_ref();
+        let line = sources.map(|hash| format!("{hash}  {SOURCES}\n"));
+        let path = self.folder.join(COMPONENTS);
+        fs::write(&path, line.unwrap_or_default())
+            .map_err(|reason| CasesError::File { path, reason })
+    }
+
     /// Makes what ran the record. What is wrong by the cases themselves stays wrong. The names of the
     /// files that changed.
     ///

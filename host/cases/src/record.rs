@@ -60,6 +60,29 @@ impl fmt::Display for Record {
 }
 
 impl Record {
+    /// The answer: the sentence of a refusal, or the payload, which may be empty.
+    pub fn answer(&self) -> &str {
+        let answers = self.lines().iter();
+        let mut answers = answers.filter(|line| ["message", "payload"].contains(&&*line.key));
+        answers.next().map_or("", |line| &line.value)
+    }
+
+    /// How many reads of committed state it made: of keys, and of ranges.
+    pub fn reads(&self) -> usize {
+        self.count(&["read ", "range "])
+    }
+
+    /// How many keys it wrote or deleted.
+    pub fn writes(&self) -> usize {
+        self.count(&["write ", "delete "])
+    }
+
+    fn count(&self, begins: &[&str]) -> usize {
+        let lines = self.lines().iter();
+        let counted = lines.filter(|line| begins.iter().any(|begin| line.key.starts_with(begin)));
+        counted.count()
+    }
+
     /// What was observed of call number `last` of a case, under a limit of `fuel_max`.
     pub(crate) fn of(observed: &Observed, fuel_max: u64, last: usize) -> Self {
         let outcome = &observed.outcome;

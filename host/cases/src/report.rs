@@ -8,6 +8,9 @@ use cordon_execute::Diagnosis;
 use crate::difference::Difference;
 use crate::record::Record;
 
+/// How much of an answer a case's line shows, in characters; the record has all of it.
+const ANSWER_SHOWN: usize = 60;
+
 /// What became of one case.
 #[derive(Debug)]
 pub struct Ran {
@@ -85,13 +88,15 @@ impl Ran {
         };
         let used = |setting| self.used.get(setting).copied().unwrap_or_default();
         let mut text = format!(
-            "{verdict:<8} {:<40} {}  fuel {:>9}  keys {:>3}  bytes written {:>5}",
+            "{verdict:<8} {:<40} {}  fuel {:>9}  reads {:>2}  writes {:>2}  bytes written {:>5}",
             self.name,
             self.status,
             used("fuel_max"),
-            used("keys_max"),
+            self.record.reads(),
+            self.record.writes(),
             used("write_bytes_max"),
         );
+        text = format!("{text}  {}", shortened(self.record.answer()));
         let mut below = |line: &str| text = format!("{text}\n    {}", line.replace('\n', "\n    "));
         for wrong in &self.wrong {
             below(&format!("wrong    {wrong}"));
@@ -109,6 +114,15 @@ impl Ran {
             below(&format!("fault    {diagnosis}"));
         }
         text
+    }
+}
+
+/// An answer, or its beginning.
+fn shortened(answer: &str) -> String {
+    let end = answer.char_indices().nth(ANSWER_SHOWN);
+    match end {
+        Some((end, _)) => format!("{}…", &answer[..end]),
+        None => answer.to_owned(),
     }
 }
 

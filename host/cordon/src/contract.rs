@@ -1,11 +1,17 @@
-//! `cordon contract`: look at a contract before it is deployed, and run its cases.
+//! `cordon contract`: write a contract, build it, run its tests and cases, and look at its component.
 
+mod build;
+mod example;
+mod folder;
 mod inspect;
 mod lifecycle;
+mod lock;
+mod new;
 mod package;
 mod test;
+mod tools;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -15,9 +21,37 @@ use crate::output::Output;
 /// What to do with a contract.
 #[derive(Subcommand)]
 pub(crate) enum ContractCommand {
-    /// Show what a component is: its functions with their documentation and arguments, what it imports,
-    /// and the limits that it would run under. A component that hosts do not accept is refused with
-    /// the reason. Of a package, the component in it is shown.
+    /// Write a new contract: a folder that builds and passes its tests, to go on from.
+    ///
+    /// It needs nothing but this program and Rust's tools, which rustup installs. README.md in it says
+    /// what is what.
+    ///
+    /// Example: cordon contract new visits
+    New {
+        /// The contract's name: words of a-z and 0-9 that begin with a letter, joined by '-'.
+        name: String,
+        /// The folder, which is made or empty; the contract's name if it is left out.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Build a contract's component, and show what it is.
+    ///
+    /// What the build needs for WebAssembly is added with rustup when it is missing. The component is
+    /// in target/contracts/ of the contract's folder, or of the repository for contracts in it. The
+    /// same sources give the same bytes in any folder.
+    ///
+    /// Example: cordon contract build visits
+    Build {
+        /// The contract's folder.
+        #[arg(value_name = "DIR", default_value = ".")]
+        folder: PathBuf,
+        /// First replace the contract's .cordon, the SDK that it is built with, by this program's.
+        #[arg(long)]
+        refresh: bool,
+    },
+    /// Show what a component is: its functions with their documentation, arguments and an example of
+    /// them in JSON, what it imports, and the limits that it would run under. A component that hosts
+    /// do not accept is refused with the reason. Of a package, the component in it is shown.
     ///
     /// With --cases, also the most that these cases use of each limit.
     ///
@@ -64,23 +98,28 @@ pub(crate) enum ContractCommand {
     /// Example: cordon contract deploy visits.wasm --access-policies visits.cedar
     #[command(verbatim_doc_comment)]
     Deploy(lifecycle::DeployArgs),
-    /// Run a contract's cases in the host's own execution, and compare answers, reads, writes, events
-    /// and fuel with what is recorded. contracts/README.md tells what a case is.
+    /// Test a contract's folder: run its rules' tests natively (cargo test), build it, and run its cases.
+    /// Of a component, run the cases alone.
+    ///
+    /// Cases run in the host's own execution, and answers, reads, writes, events and fuel are compared
+    /// with what is recorded. docs/writing-contracts.md tells what a case is. Exit code 1 when a test
+    /// fails or a case is not as recorded; --bless records what happens now.
+    ///
+    /// Example: cordon contract test visits
     ///
     /// A case that ends in a fault (status 500) without saying so shows what the contract said when it
     /// panicked, with its place in the source; functions by name where it was built with
     /// CORDON_CONTRACTS_NAMES=1.
     ///
-    /// Exit code 1 when a case is not as recorded; --bless records what happens now.
-    ///
     /// Example: cordon contract test target/contracts/sharing.wasm --cases contracts/sharing/cases
     /// --with emr=target/contracts/emr.wasm
     Test {
-        /// The component.
-        file: PathBuf,
-        /// The folder of its cases.
+        /// The contract's folder, or a component.
+        #[arg(value_name = "DIR|COMPONENT", default_value = ".")]
+        path: PathBuf,
+        /// The folder of the cases; cases/ in the contract's folder if it is left out.
         #[arg(long, value_name = "DIR")]
-        cases: PathBuf,
+        cases: Option<PathBuf>,
         #[command(flatten)]
         others: Others,
         /// Record what happens now. What a case itself says is not changed.
@@ -95,13 +134,18 @@ pub(crate) enum ContractCommand {
 /// Other contracts that cases need.
 #[derive(Args)]
 pub(crate) struct Others {
-    /// Another contract that the cases need, and its component. Can be given several times.
+    /// Another contract that the cases need, and its component. Can be given several times. Not needed
+    /// for contracts of the same workspace, which are built too.
     #[arg(long, value_name = "NAME=COMPONENT")]
     with: Vec<String>,
 }
 
 pub(crate) async fn run(command: &ContractCommand, output: &Output) -> Result<()> {
     match command {
+        ContractCommand::New { name, dir } => {
+            new::new(name, dir.as_deref().unwrap_or(Path::new(name)), output)
+        }
+        ContractCommand::Build { folder, refresh } => build::build(folder, *refresh, output),
         ContractCommand::Inspect {
             file,
             cases,
@@ -114,11 +158,18 @@ pub(crate) async fn run(command: &ContractCommand, output: &Output) -> Result<()
         ContractCommand::Status(args) => lifecycle::status(args, output).await,
         ContractCommand::Deploy(args) => lifecycle::deploy(args, output).await,
         ContractCommand::Test {
-            file,
+            path,
             cases,
             others,
             bless,
             faults,
-        } => test::test(file, cases, &others.with, *bless, *faults, output),
+        } => test::test(
+            path,
+            cases.as_deref(),
+            &others.with,
+            *bless,
+            *faults,
+            output,
+        ),
     }
 }

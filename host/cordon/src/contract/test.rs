@@ -1,4 +1,4 @@
-//! `cordon contract test`: a contract's recorded cases.
+//! `cordon contract test`: a contract's rules natively, and its recorded cases.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,11 +8,58 @@ use cordon_cases::{Comparison, Ran, Report, Suite, Town, Verdict};
 use cordon_execute::{Diagnosis, Runtime};
 use serde_json::{Value, json};
 
+use super::folder::Folder;
 use super::package::read_either;
 use crate::compiler;
 use crate::output::Output;
 
 pub(super) fn test(
+    path: &Path,
+    cases: Option<&Path>,
+    with: &[String],
+    bless: bool,
+    faults: bool,
+    output: &Output,
+) -> Result<()> {
+    if path.is_dir() {
+        let folder = Folder::open(path, false)?;
+        let cases = cases.map_or_else(|| folder.cases(), Path::to_owned);
+        folder.test_rules()?;
+        let others = beside(&folder, &cases, with)?;
+        let built = folder.build(&others)?;
+        let names = others.iter().zip(built.iter().skip(1));
+        let names = names.map(|(name, path)| format!("{name}={}", path.display()));
+        let with: Vec<String> = with.iter().cloned().chain(names).collect();
+        return run_cases(&built[0], &cases, &with, bless, faults, output);
+    }
+    if !path.exists() {
+        bail!("{}: there is no such folder or component", path.display());
+    }
+    let cases = cases.with_context(|| {
+        format!(
+            "{}: a component says nothing of its cases: name their folder with --cases",
+            path.display()
+        )
+    })?;
+    run_cases(path, cases, with, bless, faults, output)
+}
+
+/// The other contracts that the cases need and that the workspace has.
+fn beside(folder: &Folder, cases: &Path, with: &[String]) -> Result<Vec<String>> {
+    let suite = Suite::read(cases)?;
+    let given = |name: &str| {
+        with.iter()
+            .any(|other| other.split('=').next() == Some(name))
+    };
+    let names = suite.setup().contracts.keys();
+    let needed = names.filter(|name| **name != suite.setup().contract && !given(name));
+    Ok(needed
+        .filter(|name| folder.is_beside(name))
+        .cloned()
+        .collect())
+}
+
+fn run_cases(
     file: &Path,
     cases: &Path,
     with: &[String],
@@ -104,6 +151,9 @@ fn describe_case(ran: &Ran) -> Value {
         "contract": ran.contract,
         "function": ran.function,
         "status": ran.status,
+        "answer": ran.record.answer(),
+        "reads": ran.record.reads(),
+        "writes": ran.record.writes(),
         "used": ran.used,
         "same": ran.is_same(),
         "wrong": ran.wrong,
