@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 .PHONY: help setup build contracts hostile fmt fmt-check lint deny edges reproducible test test-rust \
-	test-contracts test-clients test-unit test-e2e test-determinism test-hostile fuzz fuzz-smoke bless \
+	test-contracts test-clients contract-javascript test-unit test-e2e test-determinism test-hostile fuzz fuzz-smoke bless \
 	import-demo demo bench doc network ci clean
 
 # Two profiles, each for one purpose and none compiled three times:
@@ -44,6 +44,10 @@ build: ## the host: target/release/cordon
 
 contracts: ## all contracts as components: target/contracts/
 	contracts/build.sh
+
+contract-javascript: ## the contracts in JavaScript: target/javascript/, and those of tests
+	contracts/javascript/build.sh
+	CORDON_CONTRACTS=tests/javascript contracts/javascript/build.sh
 
 hostile: ## the contracts that only tests deploy: target/hostile/
 	CORDON_CONTRACTS=tests/hostile contracts/build.sh
@@ -86,7 +90,7 @@ reproducible: ## do contracts built twice, in two folders, have the same bytes?
 
 test: setup contracts build test-rust test-contracts test-clients ## everything that tests
 
-test-rust: contracts hostile build
+test-rust: contracts contract-javascript hostile build
 ifdef NEXTEST
 	$(NEXTEST_RUN)
 	cargo test $(LOCKED) --workspace --doc
@@ -117,7 +121,7 @@ else
 	cargo test $(LOCKED) --workspace --test determinism --test golden --test replay -- --nocapture
 endif
 
-test-e2e: contracts hostile build ## the whole system: target/release/cordon from outside
+test-e2e: contracts contract-javascript hostile build ## the whole system: target/release/cordon from outside
 ifdef NEXTEST
 	$(NEXTEST_RUN) -E 'package(cordon-tests)'
 else
@@ -169,6 +173,7 @@ ci: ## every check, as continuous integration runs it
 	@.ci/step format $(MAKE) fmt-check
 	@.ci/step edges $(MAKE) edges
 	@.ci/step contracts $(MAKE) contracts
+	@.ci/step javascript $(MAKE) contract-javascript
 	@.ci/step lint $(MAKE) lint
 	@.ci/step build $(MAKE) build
 	@.ci/step test $(MAKE) test

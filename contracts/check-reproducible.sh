@@ -15,8 +15,9 @@ for place in "$work/one" "$work/a longer place/two"; do
     mkdir -p "$place"
     tar -C "$root" --exclude=target -cf - wit contracts | tar -C "$place" -xf -
     echo "building in $place"
-    (unset CORDON_CONTRACTS_TARGET CARGO_TARGET_DIR && "$place/contracts/build.sh" >/dev/null)
-    (cd "$place/target/contracts" && sha256sum -- *.wasm) >"$place/sums"
+    (unset CORDON_CONTRACTS_TARGET CARGO_TARGET_DIR && "$place/contracts/build.sh" >/dev/null &&
+        "$place/contracts/javascript/build.sh" >/dev/null)
+    (cd "$place/target" && sha256sum -- contracts/*.wasm javascript/*.wasm) >"$place/sums"
 done
 
 if cmp -s "$work/one/sums" "$work/a longer place/two/sums"; then

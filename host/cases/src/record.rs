@@ -39,9 +39,9 @@ impl Line {
         }
     }
 
-    /// Whether its value is fuel, which another toolchain's code uses more or less of.
+    /// Whether its value is fuel or memory, which another toolchain's code uses more or less of.
     fn is_fuel(&self) -> bool {
-        let end = ["fuel", "rest"].contains(&self.key.as_str());
+        let end = ["fuel", "rest", "used memory_bytes"].contains(&self.key.as_str());
         end || self.key.starts_with("call ")
     }
 }

@@ -53,7 +53,7 @@ pub enum Comparison {
     /// Everything is compared.
     Exact,
     /// The sources are those of the records, these components are not: another toolchain has built
-    /// them. Everything but fuel is compared.
+    /// them. Everything but fuel and memory is compared.
     WithoutFuel(Vec<String>),
     /// The sources are not those of the records: these must be renewed, even if nothing differs.
     SourcesChanged,
@@ -171,7 +171,7 @@ impl Report {
             Comparison::Exact => None,
             Comparison::WithoutFuel(components) => Some(format!(
                 "NOTE: FUEL IS NOT COMPARED. The sources are those of the records, but another toolchain \
-                 has built: {}. Everything else is compared.",
+                 has built: {}. Everything else but memory is compared.",
                 components.join(", ")
             )),
             Comparison::SourcesChanged => Some(
