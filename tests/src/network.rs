@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -118,7 +118,21 @@ impl Network {
             &network.port_base().to_string(),
         ]);
         assert_eq!(done.code, 0, "{}", done.stderr);
+        network.move_operations();
         network
+    }
+
+    /// Each host's metrics and health are served where there is a free port: a test has few of its own.
+    fn move_operations(&self) {
+        for entry in fs::read_dir(self.dir().join("hosts")).unwrap() {
+            let path = entry.unwrap().path().join("host.toml");
+            let config = fs::read_to_string(&path).unwrap();
+            let line = config
+                .lines()
+                .find(|line| line.starts_with("operations = "));
+            let moved = config.replace(line.unwrap(), "operations = \"127.0.0.1:0\"");
+            fs::write(path, moved).unwrap();
+        }
     }
 
     /// The town, running: both hosts answer and are at the same height.
@@ -212,6 +226,13 @@ impl Network {
     /// A host that runs.
     pub fn host(&mut self, organization: &str) -> &mut HostProcess {
         self.hosts.get_mut(organization).unwrap()
+    }
+
+    /// Where a host that runs serves metrics and health.
+    pub fn operations(&self, organization: &str) -> SocketAddr {
+        let ready = self.hosts[organization].said("ready in ").unwrap();
+        let (_, rest) = ready.split_once("operations at http://").unwrap();
+        rest.split_once(' ').unwrap().0.parse().unwrap()
     }
 
     /// Ends a host as `kill -9` does.

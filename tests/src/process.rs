@@ -93,6 +93,14 @@ impl HostProcess {
         }
     }
 
+    /// The last line of stdout that begins with `prefix`, of those that were waited for.
+    pub fn said(&self, prefix: &str) -> Option<&str> {
+        let mut lines = self.stdout.iter().rev();
+        lines
+            .find(|line| line.starts_with(prefix))
+            .map(String::as_str)
+    }
+
     /// Everything it has written to stdout, once it has ended.
     pub fn stdout(&mut self) -> String {
         self.stdout.extend(self.lines.iter());

@@ -26,6 +26,7 @@ use crate::access::{ChannelAccess, ContractAccess};
 use crate::commits::Commits;
 use crate::config::{BlockReaders, ChannelConfig};
 use crate::error::ChannelError;
+use crate::measures::ChannelMeasures;
 use crate::verifier::{self, Verifier};
 
 /// Memory for each channel's state cache. sled takes about twice that; larger caches measured no
@@ -108,6 +109,7 @@ pub struct Channel {
     pub(crate) log_changed: watch::Sender<u64>,
     pub(crate) commits: Commits,
     pub(crate) stopped: watch::Sender<Option<String>>,
+    pub(crate) measures: ChannelMeasures,
 }
 
 /// What follows from the configuration in force. Immutable: another configuration makes another one,
@@ -264,7 +266,7 @@ impl Channel {
         };
         let (ledger, report) = open_ledger(dir, options)?;
         match ledger.block(0)? {
-            None => ledger.commit(&CommitBlock::parse(genesis.clone())?)?,
+            None => drop(ledger.commit(&CommitBlock::parse(genesis.clone())?)?),
             Some(first) if first == *genesis => {}
             Some(_) => return Err(ChannelError::OtherGenesis),
         }
@@ -284,6 +286,7 @@ impl Channel {
             log: RwLock::new(log),
             log_changed: watch::Sender::new(0),
             stopped: watch::Sender::new(None),
+            measures: ChannelMeasures::default(),
         };
         channel.resume_log()?;
         if !channel.is_member() {
@@ -396,6 +399,11 @@ impl Channel {
     /// The ledger.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// What this host counted and timed on the channel.
+    pub fn measures(&self) -> &ChannelMeasures {
+        &self.measures
     }
 
     /// The ordering log.

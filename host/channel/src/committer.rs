@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cordon_ledger::{CommitBlock, CommitTransaction};
 use cordon_order::{Batch, Chain, Cutter, OrderError, Record};
-use cordon_types::{ContractId, ValidationCode};
+use cordon_types::{ContractId, TxId, ValidationCode};
 use cordon_validate::{
     Checked, Prepared, StateKey, check, claimed_tx_id, commit_hash, defined, judge, needs, prepare,
     updates,
@@ -19,6 +19,7 @@ use crate::channel::{Channel, Current};
 use crate::commits::Committed;
 use crate::config::ChannelConfig;
 use crate::error::ChannelError;
+use crate::trace;
 use crate::verifier::Verifier;
 
 /// Pause before a log that cannot be reached is asked again.
@@ -36,7 +37,6 @@ impl Channel {
     }
 
     async fn follow(self: Arc<Self>) -> Result<(), ChannelError> {
-        let mut reachable = true;
         let mut replaced = self.log_changed.subscribe();
         loop {
             let mut follower = Follower::new(&self)?;
@@ -50,16 +50,14 @@ impl Channel {
                 };
                 match records {
                     Some(Ok(records)) => {
-                        if !reachable {
-                            tracing::info!(channel = %self.id, "ordering is reachable again");
-                            reachable = true;
+                        if self.measures.reached() {
+                            tracing::info!(channel = %self.id, "ordering is reachable");
                         }
                         self.take(&mut follower, &records).await?;
                     }
                     Some(Err(OrderError::Unavailable { address, reason })) => {
-                        if reachable {
+                        if self.measures.lost(&reason) {
                             tracing::warn!(channel = %self.id, %address, %reason, "ordering is not reachable");
-                            reachable = false;
                         }
                         break;
                     }
@@ -112,16 +110,31 @@ impl Channel {
             envelopes,
             end,
         } = batch;
+        let started = Instant::now();
         let current = self.current();
         let verifier = Verifier::new(&current);
-        let checked: Vec<Checked> = envelopes
+        let prepared: Vec<Prepared> = envelopes
             .iter()
-            .map(|envelope| check(prepare(envelope, &self.id), &verifier, &current.rules))
+            .map(|envelope| prepare(envelope, &self.id))
+            .collect();
+        let claimed = prepared
+            .iter()
+            .filter_map(|prepared| claimed_tx_id(prepared, ValidationCode::Valid));
+        let ids: Vec<TxId> = claimed.collect();
+        let validating = trace::of_transactions(
+            ids.iter(),
+            |tx_id| tracing::info_span!("validate", channel = %self.id, %tx_id, block = number),
+        );
+        let checked: Vec<Checked> = prepared
+            .into_iter()
+            .map(|prepared| check(prepared, &verifier, &current.rules))
             .collect();
         let committed = self.load(&checked)?;
         let verdicts = judge(number, &checked, &committed)
             .map_err(|error| ChannelError::Internal(error.to_string()))?;
         let codes: Vec<ValidationCode> = verdicts.iter().map(|verdict| verdict.code).collect();
+        drop(validating);
+        self.measures.validate.observe(started.elapsed());
 
         let changed = current.after(&checked, &codes)?;
         let configured = valid_config(&checked, &codes).is_some();
@@ -166,7 +179,15 @@ impl Channel {
                 CommitTransaction::new(envelope, code, tx_id, contracts)
             })
             .collect();
-        self.ledger.commit(&CommitBlock::new(bytes, transactions))?;
+        let committing = trace::of_transactions(
+            ids.iter().flatten(),
+            |tx_id| tracing::info_span!("commit", channel = %self.id, %tx_id, block = number),
+        );
+        let times = self.ledger.commit(&CommitBlock::new(bytes, transactions))?;
+        drop(committing);
+        self.measures.write.observe(times.write);
+        self.measures.state.observe(times.state);
+        self.measures.committed(&codes);
         // Before anybody is told: who waits for it meets it.
         let followed = match changed {
             Some((sequence, config)) => self.configure(sequence, config),

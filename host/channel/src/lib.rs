@@ -14,8 +14,10 @@ mod committer;
 mod config;
 mod error;
 mod lifecycle;
+mod measures;
 mod packages;
 mod replay;
+pub mod trace;
 mod verifier;
 mod verify;
 
@@ -28,6 +30,7 @@ pub use config::{
     GOVERNANCE_DEFAULT, OrderingConfig, OrganizationConfig, endorsement_policy, genesis_block,
 };
 pub use error::ChannelError;
+pub use measures::{Appending, ChannelMeasures, Durations, Histogram, OrderingLost};
 pub use packages::{DamagedPackage, FilePackages};
 pub use replay::{
     CallAt, Difference, Outcome, Part, Past, Replay, ReplayError, Replayed, Side, Skipped,

@@ -9,7 +9,9 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde_json::json;
 
+use crate::logging;
 use crate::reload;
+use crate::seeing::Watched;
 use crate::wiring::Wiring;
 
 /// One host's.
@@ -18,18 +20,22 @@ pub(crate) struct HostAdministration {
     pub(crate) address: String,
     /// Its certificates.
     pub(crate) wiring: Arc<Wiring>,
+    /// Where the rest is found.
+    pub(crate) watched: Arc<Watched>,
 }
 
 impl Administration for HostAdministration {
     fn call<'a>(
         &'a self,
         function: &'a str,
-        _args: &'a [Bytes],
+        args: &'a [Bytes],
     ) -> BoxFuture<'a, Result<Bytes, String>> {
         async move {
             match function {
                 "Version" => Ok(self.version()),
                 reload::FUNCTION => self.reload().await,
+                "Status" => Arc::clone(&self.watched).status().await,
+                "LogLevel" => log_level(args),
                 other => {
                     let shown: String = other.chars().take(64).collect();
                     Err(format!(
@@ -40,6 +46,18 @@ impl Administration for HostAdministration {
         }
         .boxed()
     }
+}
+
+/// Changes what is logged; the level is a JSON text.
+fn log_level(args: &[Bytes]) -> Result<Bytes, String> {
+    let [level] = args else {
+        return Err("LogLevel has one argument, the level".to_owned());
+    };
+    let level: String =
+        serde_json::from_slice(level).map_err(|_| "the level is not a JSON text".to_owned())?;
+    let old = logging::set_level(&level)?;
+    tracing::warn!(%old, new = %level, "an admin has changed the log level");
+    Ok(Bytes::from(json!({ "old": old, "new": level }).to_string()))
 }
 
 impl HostAdministration {

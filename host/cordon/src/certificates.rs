@@ -67,6 +67,15 @@ fn read_all(path: &Path) -> Result<Vec<Certificate>> {
     paths.iter().map(read).collect()
 }
 
+/// `good`, `soon` or `expired`.
+pub(crate) fn state(days_left: i64) -> &'static str {
+    match days_left {
+        ..0 => "expired",
+        0..WARN_DAYS => "soon",
+        _ => "good",
+    }
+}
+
 /// Whole days until a certificate ends; negative once it has.
 pub(crate) fn days_left(not_after: i64, now: i64) -> i64 {
     (not_after - now).div_euclid(DAY)

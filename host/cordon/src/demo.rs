@@ -38,7 +38,7 @@ pub(crate) struct DemoArgs {
 pub(crate) async fn demo(args: &DemoArgs, output: &Output) -> Result<()> {
     let scratch = Scratch::new("demo")?;
     let (mut network, text) = Network::read(&args.network)?;
-    network.move_ports(free_ports(network.organizations.len())?)?;
+    network.move_ports(free_ports(network.organizations.len() * 2)?)?;
     let provisioned = provision(&network, &text, scratch.path())?;
     let running = RunningNetwork::start(&network, &provisioned, scratch.path()).await?;
     output.note(&format!(

@@ -1,6 +1,7 @@
 //! One organisation's host: its configuration, and everything started from it in a readable order.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use cordon_channel::{Channel, ChannelConfig, ChannelError, ComponentStore, FilePackages};
 use cordon_execute::Runtime;
-use cordon_gateway::{Executions, Host, HostOptions, serve};
+use cordon_gateway::{Executions, Host, HostOptions, Measures, serve};
 use cordon_identity::SignatureCache;
 use cordon_policy::AccessPolicyFile;
 use cordon_types::MspId;
@@ -16,8 +17,10 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use crate::administration::HostAdministration;
-use crate::certificates::{HostMaterial, warn_of_expiry};
+use crate::certificates::HostMaterial;
 use crate::data_lock::DataLock;
+use crate::logging::TelemetrySection;
+use crate::seeing::{WatchOptions, Watched};
 use crate::wiring::Wiring;
 use crate::{compiler, material};
 
@@ -32,6 +35,9 @@ pub(crate) struct HostConfig {
     /// `host:port` to listen on, when it is not `address`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) listen: Option<String>,
+    /// `host:port` where metrics and health are served, in plain HTTP; nowhere when it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) operations: Option<String>,
     /// MSP folder with the host's signing identity.
     pub(crate) msp: PathBuf,
     /// Folder with `server.crt` and `server.key`.
@@ -40,6 +46,9 @@ pub(crate) struct HostConfig {
     pub(crate) data: PathBuf,
     /// Contracts' components, `<sha256>.wasm`.
     pub(crate) components: PathBuf,
+    /// Where spans are sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) telemetry: Option<TelemetrySection>,
     /// Channels this host is a member of.
     #[serde(default)]
     pub(crate) channels: Vec<ChannelSection>,
@@ -104,6 +113,7 @@ pub(crate) struct Taken {
 pub(crate) struct Shared {
     runtime: Runtime,
     executions: Arc<Executions>,
+    compiled: PathBuf,
 }
 
 impl Shared {
@@ -114,8 +124,9 @@ impl Shared {
         // there are slots for instances.
         let executions = (cores * 2).min(cordon_execute::CALLS_MAX as usize);
         Ok(Self {
-            runtime: compiler::runtime(Some(compiled))?,
+            runtime: compiler::runtime(Some(compiled.clone()))?,
             executions: Arc::new(Executions::new(executions)),
+            compiled,
         })
     }
 }
@@ -127,6 +138,7 @@ pub(crate) struct RunningHost {
     tasks: Vec<tokio::task::JoinHandle<()>>,
     server: tokio::task::JoinHandle<Result<(), cordon_gateway::ServeError>>,
     stop: tokio::sync::watch::Sender<bool>,
+    watched: Arc<Watched>,
     wiring: Arc<Wiring>,
     _lock: DataLock,
 }
@@ -138,7 +150,6 @@ impl RunningHost {
         let msp_id: MspId = config.msp_id.parse()?;
         // Before anything is opened: TLS is what is most often set up wrongly.
         let own = HostMaterial::read(&config)?;
-        warn_of_expiry(&config, material::now());
         let wiring = Arc::new(Wiring::new(&config, own)?);
 
         let components = ComponentStore::new(config.components.clone(), shared.runtime.clone());
@@ -184,6 +195,15 @@ impl RunningHost {
             }
             channels.push(Arc::new(channel));
         }
+
+        let measures = Arc::new(Measures::default());
+        let watched = Watched::new(WatchOptions {
+            config: config.clone(),
+            compiled: shared.compiled.clone(),
+            channels: channels.clone(),
+            wiring: Arc::clone(&wiring),
+            measures: Arc::clone(&measures),
+        });
         let host = Host::new(HostOptions {
             msp_id,
             address: config.address.clone(),
@@ -195,7 +215,9 @@ impl RunningHost {
             administration: Arc::new(HostAdministration {
                 address: config.address.clone(),
                 wiring: Arc::clone(&wiring),
+                watched: Arc::clone(&watched),
             }),
+            measures,
         });
         wiring.connect(&host, channels.clone())?;
         wiring.check();
@@ -205,6 +227,7 @@ impl RunningHost {
                 .iter()
                 .map(|channel| tokio::spawn(Arc::clone(channel).run())),
         );
+        tasks.extend(watched.start().await?);
         let tls = wiring.tls();
         let (stop, mut stopping) = tokio::sync::watch::channel(false);
         let server = tokio::spawn(async move {
@@ -218,9 +241,15 @@ impl RunningHost {
             tasks,
             server,
             stop,
+            watched,
             wiring,
             _lock: lock,
         })
+    }
+
+    /// Where metrics and health are served.
+    pub(crate) fn operations(&self) -> Option<SocketAddr> {
+        self.watched.operations()
     }
 
     /// What holds the host's certificates, to have them read again.
@@ -246,6 +275,7 @@ impl RunningHost {
 
     /// Ends calls and streams, then closes the ledgers.
     pub(crate) async fn stop(self) -> Result<()> {
+        self.watched.stopping();
         self.stop.send_replace(true);
         let served = self.server.await;
         for task in self.tasks {

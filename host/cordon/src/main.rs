@@ -13,6 +13,7 @@ mod governance;
 mod host;
 mod ledger;
 mod load;
+mod logging;
 mod material;
 mod network;
 mod output;
@@ -22,6 +23,8 @@ mod provision;
 mod reload;
 mod replay;
 mod scratch;
+mod seeing;
+mod status;
 mod store;
 mod tx;
 mod up;
@@ -67,6 +70,10 @@ enum Command {
     /// One organisation's host.
     #[command(subcommand)]
     Host(HostCommand),
+    /// Show how a host that runs is: channels, peers, certificates, disk.
+    ///
+    /// Example: cordon status --as hospital/admin --watch
+    Status(status::StatusArgs),
     /// Certificates of the network's organisations: list, issue, renew, revoke.
     #[command(subcommand)]
     Ca(ca::CaCommand),
@@ -129,6 +136,10 @@ enum HostCommand {
     ///
     /// Example: cordon host reload --as hospital/admin
     Reload(reload::ReloadArgs),
+    /// Change what a host that runs logs, until it is started again.
+    ///
+    /// Example: cordon host log-level debug --as hospital/admin
+    LogLevel(status::LogLevelArgs),
 }
 
 fn main() -> ExitCode {
@@ -136,12 +147,6 @@ fn main() -> ExitCode {
     if matches!(cli.command, Command::CompileComponent) {
         return compiler::child();
     }
-    let filter = tracing_subscriber::EnvFilter::try_from_env("CORDON_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
     let output = Output::new(cli.json);
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -149,10 +154,32 @@ fn main() -> ExitCode {
         .thread_stack_size(thread_stack_bytes(&Profile::default()))
         .build()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(run(cli.command, &output)));
+        .and_then(|runtime| {
+            let telemetry = {
+                let _in_runtime = runtime.enter();
+                start_logging(&cli.command)?
+            };
+            let result = runtime.block_on(run(cli.command, &output));
+            telemetry.flush();
+            result
+        });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => output.error(&error),
+    }
+}
+
+/// Logs and spans; a host's configuration may say where spans go.
+fn start_logging(command: &Command) -> anyhow::Result<logging::Telemetry> {
+    // What is wrong with a configuration is said by the command itself.
+    match command {
+        Command::Host(HostCommand::Run { config }) => {
+            let config = host::HostConfig::read(config).ok();
+            let (telemetry, address) = config.map(|c| (c.telemetry, c.address)).unzip();
+            logging::start(logging::collector(telemetry.flatten()), address)
+        }
+        Command::Up(_) => logging::start(logging::collector(None), None),
+        _ => logging::start(None, None),
     }
 }
 
@@ -161,6 +188,8 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Up(args) => up::up(&args, output).await,
         Command::Init(args) => up::init(&args, output),
         Command::Host(HostCommand::Run { config }) => up::run_host(&config, output).await,
+        Command::Host(HostCommand::LogLevel(args)) => status::log_level(&args, output).await,
+        Command::Status(args) => status::status(&args, output).await,
         Command::Host(HostCommand::Reload(args)) => reload::run(args, output).await,
         Command::Ca(command) => ca::run(&command, output),
         Command::Tx(command) => tx::run(command, output).await,

@@ -108,7 +108,7 @@ pub(crate) fn provision(network: &Network, text: &str, dir: &Path) -> Result<Pro
         peer_cli::write(network, dir, organization, &channels)?;
         let path = host_dir(dir, &organization.name).join("host.toml");
         if !path.exists() {
-            write_host(&path, organization, &channels)?;
+            write_host(&path, network, organization, &channels)?;
         }
         hosts.push(path);
     }
@@ -298,6 +298,23 @@ fn address(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
 
+/// The port where a host's metrics and health are served: those after the last host's, in the order of
+/// the network file, so that no two hosts of a network ever want the same one.
+fn operations_port(network: &Network, name: &str) -> Option<u16> {
+    let ports = network
+        .organizations
+        .iter()
+        .map(|organization| organization.port);
+    let index = network
+        .organizations
+        .iter()
+        .position(|organization| organization.name == name)?;
+    ports
+        .max()?
+        .checked_add(1)?
+        .checked_add(u16::try_from(index).ok()?)
+}
+
 fn write_connection(
     dir: &Path,
     name: &str,
@@ -320,6 +337,7 @@ fn write_connection(
 
 fn write_host(
     path: &Path,
+    network: &Network,
     organization: &crate::network::Organization,
     channels: &[&ChannelEntry],
 ) -> Result<()> {
@@ -332,12 +350,14 @@ fn write_host(
         msp_id: organization.msp_id.clone(),
         address: address(organization.port),
         listen: None,
+        operations: operations_port(network, name).map(address),
         msp: material.join("msp"),
         tls: material.join("tls"),
         data: PathBuf::from("data"),
         components: PathBuf::from("components"),
         channels: sections.collect(),
         address_overrides: BTreeMap::new(),
+        telemetry: None,
     };
     write_host_config(path, &config)
 }

@@ -151,7 +151,7 @@ pub(crate) fn endpoint(dir: &Path, connection: &Connection) -> Result<Endpoint> 
     })
 }
 
-fn users(dir: &Path, organization: &str) -> Vec<String> {
+pub(crate) fn users(dir: &Path, organization: &str) -> Vec<String> {
     let folder = OrganizationDir::new(dir, organization).user("");
     let mut users: Vec<String> = std::fs::read_dir(folder)
         .into_iter()

@@ -230,8 +230,11 @@ pub(crate) async fn run_host(path: &Path, output: &Output) -> Result<()> {
         .unless(RunningHost::start(config, taken, &shared))
         .await?;
     let seconds = started.elapsed().as_secs_f64();
-    let text = format!("ready in {seconds:.2} s: {msp_id} at {address} (ctrl-C stops)");
-    let ready = json!({ "ready": true, "seconds": seconds, "address": address });
+    let operations = running.operations();
+    let seen = operations.map_or(String::new(), |at| format!(", operations at http://{at}"));
+    let text = format!("ready in {seconds:.2} s: {msp_id} at {address}{seen} (ctrl-C stops)");
+    let ready =
+        json!({ "ready": true, "seconds": seconds, "address": address, "operations": operations });
     let mut hangups = signal(SignalKind::hangup()).context("cannot listen for signals")?;
     output.result(&text, &ready);
     loop {

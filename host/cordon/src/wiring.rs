@@ -31,6 +31,8 @@ pub(crate) struct Wiring {
     material: Mutex<Arc<HostMaterial>>,
     /// The ordering logs in use, by channel, with the address that they were made for.
     logs: Mutex<BTreeMap<ChannelId, (String, OrderingLog)>>,
+    /// The other hosts.
+    peers: Mutex<Vec<Peer>>,
     /// What is wired, once it is there.
     wired: OnceLock<Wired>,
     /// One change at a time.
@@ -54,6 +56,7 @@ impl Wiring {
             local: watch::Sender::new(Arc::clone(&material.local)),
             material: Mutex::new(Arc::new(material)),
             logs: Mutex::default(),
+            peers: Mutex::default(),
             wired: OnceLock::new(),
             changing: Mutex::new(()),
         })
@@ -69,6 +72,11 @@ impl Wiring {
 
     pub(crate) fn local(&self) -> watch::Receiver<Arc<Membership>> {
         self.local.subscribe()
+    }
+
+    /// The other hosts of the channels' organisations.
+    pub(crate) fn peers(&self) -> Vec<Peer> {
+        self.peers.lock().clone()
     }
 
     fn material(&self) -> Arc<HostMaterial> {
@@ -273,8 +281,10 @@ impl Wiring {
         }
         let configs = self.configs();
         self.tls.replace(&tls_options(&self.material(), &configs))?;
+        let neighbours = self.neighbours(&configs)?;
+        self.peers.lock().clone_from(&neighbours.peers);
         if let Some(host) = wired.host.upgrade() {
-            host.reconfigure(self.neighbours(&configs)?);
+            host.reconfigure(neighbours);
         }
         Ok(())
     }

@@ -54,10 +54,11 @@ impl Execution {
         access: &dyn Access,
     ) -> Result<Self, HostError> {
         let height = snapshot.height();
-        if let Some(text) = denial(proposal, checked, installed, access) {
-            let outcome = Outcome::refused(status::FORBIDDEN, text);
+        let denied = tracing::info_span!("access", tx_id = %checked.tx_id)
+            .in_scope(|| denial(proposal, checked, installed, access));
+        if let Some(text) = denied {
             return Ok(Self {
-                outcome,
+                outcome: Outcome::refused(status::FORBIDDEN, text),
                 payload: bytes::Bytes::new(),
                 height,
             });

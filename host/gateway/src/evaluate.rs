@@ -1,6 +1,7 @@
 //! `gateway.Gateway/Evaluate`: execute and answer; nothing is ordered.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use cordon_types::MspId;
 use cordon_wire::proto::gateway::{EvaluateRequest, EvaluateResponse};
@@ -39,6 +40,9 @@ pub(crate) async fn evaluate(
         if let Some(refusal) = host.refusal(&execution) {
             return Err(refusal);
         }
+        let contract = accepted.contract();
+        let measures = host.measures.contract(accepted.channel.id(), contract);
+        measures.answered.fetch_add(1, Relaxed);
         return Ok(EvaluateResponse {
             result: Some(execution.response()),
         });

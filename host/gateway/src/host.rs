@@ -13,6 +13,7 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::executions::Executions;
+use crate::measures::Measures;
 use crate::peer::Peer;
 use crate::status::Failure;
 use crate::system::Administration;
@@ -35,6 +36,8 @@ pub struct HostOptions {
     pub administration: Arc<dyn Administration>,
     /// Packages of contracts.
     pub packages: Arc<FilePackages>,
+    /// Where what happens is counted.
+    pub measures: Arc<Measures>,
 }
 
 /// What a host has to do with others, as its channels' configurations have it.
@@ -57,6 +60,7 @@ pub struct Host {
     pub(crate) local: watch::Receiver<Arc<Membership>>,
     pub(crate) administration: Arc<dyn Administration>,
     pub(crate) packages: Arc<FilePackages>,
+    pub(crate) measures: Arc<Measures>,
     /// The organisations of all channels.
     everyone: RwLock<Arc<Membership>>,
     shutdown: watch::Sender<bool>,
@@ -80,6 +84,7 @@ impl Host {
             local: options.local,
             administration: options.administration,
             packages: options.packages,
+            measures: options.measures,
             everyone: RwLock::new(Arc::new(Membership::new([]))),
             shutdown: watch::Sender::new(false),
         })

@@ -12,6 +12,7 @@
 //! wire is decided in `status` alone.
 
 mod broadcast;
+mod call;
 mod chaincode_events;
 mod commit_status;
 mod deliver;
@@ -22,6 +23,7 @@ mod height;
 mod host;
 mod ledgers;
 mod local;
+mod measures;
 mod ordering_log;
 mod peer;
 mod process_proposal;
@@ -34,6 +36,7 @@ mod system;
 
 pub use executions::Executions;
 pub use host::{Host, HostOptions, Neighbours};
+pub use measures::{Calls, ContractMeasures, Measures, Method};
 pub use peer::{Peer, PeerError};
 pub use server::{ServeError, Tls, TlsOptions, serve};
 pub use system::Administration;

@@ -1,9 +1,12 @@
 //! Execution on this host.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use cordon_endorse::Execution;
 use cordon_execute::HostError;
+use cordon_types::status;
 use cordon_wire::proto::protos;
 
 use crate::host::Host;
@@ -27,17 +30,28 @@ impl Host {
         let accepted = Arc::clone(accepted);
         let ledgers = Arc::new(self.ledgers_of(&accepted));
         let packages = Arc::clone(&self.packages);
+        let channel_id = accepted.channel.id();
+        let measures = self.measures.contract(channel_id, accepted.contract());
+        let counted = Arc::clone(&measures);
+        let span = tracing::info_span!(
+            "execute",
+            channel = %channel_id,
+            contract = %accepted.contract(),
+            tx_id = %accepted.checked.tx_id,
+        );
         let run = move || {
             let _turn = turn;
+            let _span = span.entered();
+            let started = Instant::now();
             let snapshot = Box::new(accepted.channel.ledger().snapshot());
             let installed = match &accepted.target {
                 Target::Contract(installed) => installed,
-                Target::Lifecycle(request) => {
+                Target::Lifecycle(request, _) => {
                     return lifecycle::execute(&accepted, request, snapshot, ledgers, &packages);
                 }
             };
             let creator = accepted.proposal.header.creator.clone();
-            Execution::run(
+            let execution = Execution::run(
                 &accepted.proposal,
                 &accepted.checked,
                 accepted.channel.id(),
@@ -45,9 +59,26 @@ impl Host {
                 snapshot,
                 ledgers,
                 &accepted.current.access(installed.id(), creator),
-            )
+            );
+            if let Ok(execution) = &execution {
+                counted.executed(started.elapsed(), execution.outcome.fuel);
+            }
+            execution
         };
-        match tokio::task::spawn_blocking(run).await {
+        let executed = tokio::task::spawn_blocking(run).await;
+        match &executed {
+            Ok(Ok(execution)) if execution.accepted() => {}
+            Ok(Ok(execution)) if execution.outcome.response.status == status::FAULT => {
+                measures.faults.fetch_add(1, Relaxed);
+            }
+            Ok(Ok(_)) => {
+                measures.refused.fetch_add(1, Relaxed);
+            }
+            Ok(Err(_)) | Err(_) => {
+                measures.failed.fetch_add(1, Relaxed);
+            }
+        }
+        match executed {
             Ok(Ok(execution)) => Ok(execution),
             Ok(Err(HostError::Busy)) => {
                 let text = "all contract instances are in use; try again";
@@ -100,10 +131,13 @@ impl Host {
             ..Default::default()
         };
         if execution.accepted() {
-            let endorsement = self
-                .endorser
-                .endorse(&execution.payload)
+            let endorsement = tracing::info_span!("endorse", tx_id = %accepted.checked.tx_id)
+                .in_scope(|| self.endorser.endorse(&execution.payload))
                 .map_err(|error| self.broken(&error))?;
+            let measures = self
+                .measures
+                .contract(accepted.channel.id(), accepted.contract());
+            measures.endorsed.fetch_add(1, Relaxed);
             // Validation meets this signature again; we made it ourselves.
             accepted.current.membership().signatures().remember(
                 &endorsement.endorser,

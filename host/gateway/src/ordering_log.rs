@@ -21,6 +21,7 @@ use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use crate::host::{Host, now};
+use crate::measures::Method;
 
 /// Appends of one connection under way at once.
 const UNDER_WAY_MAX: usize = 1_000;
@@ -125,7 +126,11 @@ impl OrderingLog for OrderingLogService {
                 Err(error) => Err(Status::unavailable(error.to_string())),
             }
         });
-        Ok(Response::new(replies.boxed()))
+        let replies = self.0.measures.stream(Method::Append, replies.boxed());
+        self.0
+            .measures
+            .call(Method::Append, async { Ok(Response::new(replies)) })
+            .await
     }
 
     async fn read(
@@ -133,6 +138,20 @@ impl OrderingLog for OrderingLogService {
         request: Request<ReadRequest>,
     ) -> Result<Response<Self::ReadStream>, Status> {
         let (metadata, extensions, request) = request.into_parts();
+        let measures = &self.0.measures;
+        let work = async { self.reading(metadata, extensions, request) };
+        let records = measures.call(Method::Read, work).await?;
+        Ok(Response::new(measures.stream(Method::Read, records)))
+    }
+}
+
+impl OrderingLogService {
+    fn reading(
+        &self,
+        metadata: MetadataMap,
+        extensions: Extensions,
+        request: ReadRequest,
+    ) -> Result<BoxStream<'static, Result<ReadReply, Status>>, Status> {
         let log = self.log(&metadata, &extensions, &request.channel_id)?;
         let reading = Reading {
             service: Self(Arc::clone(&self.0)),
@@ -148,9 +167,7 @@ impl OrderingLog for OrderingLogService {
             let records = records.into_iter().map(Into::into).collect();
             Ok::<_, Status>(Some((ReadReply { records }, reading)))
         });
-        Ok(Response::new(
-            records.take_until(self.0.shutting_down()).boxed(),
-        ))
+        Ok(records.take_until(self.0.shutting_down()).boxed())
     }
 }
 

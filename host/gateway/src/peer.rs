@@ -9,6 +9,7 @@ use cordon_wire::proto::protos::endorser_client::EndorserClient;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request, Status};
 
+use crate::call::put_trace;
 use crate::height;
 
 /// Longest wait for another host's answer. A contract's fuel ends long before.
@@ -105,6 +106,11 @@ impl Peer {
         })
     }
 
+    /// Whose it is.
+    pub fn msp_id(&self) -> &MspId {
+        &self.msp_id
+    }
+
     /// Where it is.
     pub fn address(&self) -> &str {
         &self.address
@@ -127,6 +133,7 @@ impl Peer {
         let mut request = Request::new(signed);
         height::put(request.metadata_mut(), height);
         height::put_others(request.metadata_mut(), others);
+        put_trace(request.metadata_mut());
         match tokio::time::timeout(ANSWER_MAX, client.process_proposal(request)).await {
             Ok(Ok(reply)) => {
                 let height = height::of(reply.metadata());

@@ -7,7 +7,7 @@ use cordon_channel::{Channel, Current};
 use cordon_endorse::{CheckedProposal, Installed, check_proposal};
 use cordon_lifecycle::Request;
 use cordon_policy::EndorsementPolicy;
-use cordon_types::{ChannelId, MspId};
+use cordon_types::{ChannelId, ContractId, MspId};
 use cordon_wire::proposal::Proposal;
 use cordon_wire::proto::protos;
 
@@ -30,15 +30,23 @@ pub(crate) enum Target {
     /// A contract that the channel runs.
     Contract(Installed),
     /// Definitions of contracts.
-    Lifecycle(Request),
+    Lifecycle(Request, ContractId),
 }
 
 impl Accepted {
+    /// What is called.
+    pub(crate) fn contract(&self) -> &ContractId {
+        match &self.target {
+            Target::Contract(installed) => installed.id(),
+            Target::Lifecycle(_, contract) => contract,
+        }
+    }
+
     /// Whether the call may ask other channels.
     pub(crate) fn asks_other_channels(&self) -> bool {
         match &self.target {
             Target::Contract(installed) => installed.code.asks_other_channels(),
-            Target::Lifecycle(_) => false,
+            Target::Lifecycle(..) => false,
         }
     }
 
@@ -49,7 +57,9 @@ impl Accepted {
                 let policies = self.current.endorsement_policies(installed.id());
                 Ok(policies.into_iter().cloned().collect())
             }
-            Target::Lifecycle(request) => Ok(vec![lifecycle::endorsement_policy(request, self)?]),
+            Target::Lifecycle(request, _) => {
+                Ok(vec![lifecycle::endorsement_policy(request, self)?])
+            }
         }
     }
 }
@@ -100,6 +110,7 @@ pub(crate) fn organizations(names: &[String]) -> Result<Vec<MspId>, Failure> {
 impl Host {
     /// Checks everything about a proposal that comes before executing it.
     pub(crate) fn accept(&self, proposal: Proposal) -> Result<Accepted, Failure> {
+        let _span = tracing::info_span!("check").entered();
         let id = proposal.channel.as_ref().map_or("", |id| id.as_str());
         let door = self.door(id, &proposal.header.creator);
         let checked = check_proposal(&proposal, door.membership(), now())
@@ -145,7 +156,7 @@ impl Host {
                 let text = chaincode_response(response.status, &response.message);
                 Failure::Contract(vec![self.detail(text)])
             })?;
-            return Ok(Target::Lifecycle(request));
+            return Ok(Target::Lifecycle(request, ContractId::lifecycle()));
         }
         current
             .executes()

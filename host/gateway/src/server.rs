@@ -31,10 +31,12 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 
 use crate::broadcast::{self, BroadcastStream, OrdererDeliverStream};
+use crate::call::span;
 use crate::chaincode_events::{self, EventStream};
 use crate::deliver::{Content, DeliverStream, deliver};
 use crate::height;
 use crate::host::{Host, now};
+use crate::measures::Method;
 use crate::ordering_log::{Connection, OrderingLogService};
 use crate::status::Rpc;
 use crate::{commit_status, endorse, evaluate, process_proposal, submit};
@@ -267,40 +269,74 @@ impl Gateway for Service {
         &self,
         request: Request<messages::EvaluateRequest>,
     ) -> Result<Response<messages::EvaluateResponse>, Status> {
-        let reply = evaluate::evaluate(&self.0, request.into_inner()).await;
-        reply
-            .map(Response::new)
-            .map_err(|failure| failure.into_status(Rpc::Evaluate, &self.0))
+        let hints = request.get_ref();
+        let span = span(
+            Method::Evaluate,
+            &request,
+            &hints.channel_id,
+            &hints.transaction_id,
+        );
+        let work = async {
+            let reply = evaluate::evaluate(&self.0, request.into_inner()).await;
+            reply
+                .map(Response::new)
+                .map_err(|failure| failure.into_status(Rpc::Evaluate, &self.0))
+        };
+        self.0.call(Method::Evaluate, span, work).await
     }
 
     async fn endorse(
         &self,
         request: Request<messages::EndorseRequest>,
     ) -> Result<Response<messages::EndorseResponse>, Status> {
-        let reply = endorse::endorse(&self.0, request.into_inner()).await;
-        reply
-            .map(Response::new)
-            .map_err(|failure| failure.into_status(Rpc::Endorse, &self.0))
+        let hints = request.get_ref();
+        let span = span(
+            Method::Endorse,
+            &request,
+            &hints.channel_id,
+            &hints.transaction_id,
+        );
+        let work = async {
+            let reply = endorse::endorse(&self.0, request.into_inner()).await;
+            reply
+                .map(Response::new)
+                .map_err(|failure| failure.into_status(Rpc::Endorse, &self.0))
+        };
+        self.0.call(Method::Endorse, span, work).await
     }
 
     async fn submit(
         &self,
         request: Request<messages::SubmitRequest>,
     ) -> Result<Response<messages::SubmitResponse>, Status> {
-        let reply = submit::submit(&self.0, request.into_inner()).await;
-        reply
-            .map(Response::new)
-            .map_err(|failure| failure.into_status(Rpc::Submit, &self.0))
+        let hints = request.get_ref();
+        let span = span(
+            Method::Submit,
+            &request,
+            &hints.channel_id,
+            &hints.transaction_id,
+        );
+        let work = async {
+            let reply = submit::submit(&self.0, request.into_inner()).await;
+            reply
+                .map(Response::new)
+                .map_err(|failure| failure.into_status(Rpc::Submit, &self.0))
+        };
+        self.0.call(Method::Submit, span, work).await
     }
 
     async fn commit_status(
         &self,
         request: Request<messages::SignedCommitStatusRequest>,
     ) -> Result<Response<messages::CommitStatusResponse>, Status> {
-        let reply = commit_status::commit_status(&self.0, request.into_inner()).await;
-        reply
-            .map(Response::new)
-            .map_err(|failure| failure.into_status(Rpc::CommitStatus, &self.0))
+        let span = span(Method::CommitStatus, &request, "", "");
+        let work = async {
+            let reply = commit_status::commit_status(&self.0, request.into_inner()).await;
+            reply
+                .map(Response::new)
+                .map_err(|failure| failure.into_status(Rpc::CommitStatus, &self.0))
+        };
+        self.0.call(Method::CommitStatus, span, work).await
     }
 
     type ChaincodeEventsStream = EventStream;
@@ -309,10 +345,15 @@ impl Gateway for Service {
         &self,
         request: Request<messages::SignedChaincodeEventsRequest>,
     ) -> Result<Response<EventStream>, Status> {
-        let events = chaincode_events::chaincode_events(&self.0, request.into_inner());
-        events
-            .map(Response::new)
-            .map_err(|failure| failure.into_status(Rpc::ChaincodeEvents, &self.0))
+        let method = Method::ChaincodeEvents;
+        let span = span(method, &request, "", "");
+        let work = async {
+            let events = chaincode_events::chaincode_events(&self.0, request.into_inner());
+            events
+                .map(|events| Response::new(self.0.measures.stream(method, events)))
+                .map_err(|failure| failure.into_status(Rpc::ChaincodeEvents, &self.0))
+        };
+        self.0.call(method, span, work).await
     }
 }
 
@@ -357,9 +398,31 @@ impl Endorser for Service {
     ) -> Result<Response<protos::ProposalResponse>, Status> {
         let height = height::of(request.metadata());
         let others = self.believed_heights(&request);
-        process_proposal::process_proposal(&self.0, request.into_inner(), height, others)
-            .await
-            .map_err(|failure| failure.into_status(Rpc::ProcessProposal, &self.0))
+        let span = span(Method::ProcessProposal, &request, "", "");
+        let work = async {
+            process_proposal::process_proposal(&self.0, request.into_inner(), height, others)
+                .await
+                .map_err(|failure| failure.into_status(Rpc::ProcessProposal, &self.0))
+        };
+        self.0.call(Method::ProcessProposal, span, work).await
+    }
+}
+
+impl Service {
+    async fn delivery(
+        &self,
+        request: Request<Streaming<Envelope>>,
+        content: Content,
+    ) -> Result<Response<DeliverStream>, Status> {
+        let span = span(Method::Deliver, &request, "", "");
+        let host = Arc::clone(&self.0);
+        let work = async {
+            let blocks = deliver(host, request.into_inner(), content);
+            Ok(Response::new(
+                self.0.measures.stream(Method::Deliver, blocks),
+            ))
+        };
+        self.0.call(Method::Deliver, span, work).await
     }
 }
 
@@ -373,36 +436,21 @@ impl Deliver for Service {
         &self,
         request: Request<Streaming<Envelope>>,
     ) -> Result<Response<DeliverStream>, Status> {
-        let host = Arc::clone(&self.0);
-        Ok(Response::new(deliver(
-            host,
-            request.into_inner(),
-            Content::Block,
-        )))
+        self.delivery(request, Content::Block).await
     }
 
     async fn deliver_filtered(
         &self,
         request: Request<Streaming<Envelope>>,
     ) -> Result<Response<DeliverStream>, Status> {
-        let host = Arc::clone(&self.0);
-        Ok(Response::new(deliver(
-            host,
-            request.into_inner(),
-            Content::Filtered,
-        )))
+        self.delivery(request, Content::Filtered).await
     }
 
     async fn deliver_with_private_data(
         &self,
         request: Request<Streaming<Envelope>>,
     ) -> Result<Response<DeliverStream>, Status> {
-        let host = Arc::clone(&self.0);
-        Ok(Response::new(deliver(
-            host,
-            request.into_inner(),
-            Content::WithPrivateData,
-        )))
+        self.delivery(request, Content::WithPrivateData).await
     }
 }
 

@@ -12,6 +12,7 @@ use cordon_wire::proto::common::{self, Status as Outcome};
 use cordon_wire::proto::gateway::{SubmitRequest, SubmitResponse};
 use cordon_wire::transaction::{Envelope, Transaction, TransactionError};
 use cordon_wire::{WireError, encode};
+use tracing::Instrument as _;
 
 use crate::host::{Host, now};
 use crate::request::agree;
@@ -169,7 +170,9 @@ fn running(host: &Host, channel: &Channel) -> Result<(), Unordered> {
 
 async fn append(host: &Host, channel: &Channel, bytes: Bytes) -> Result<(), Unordered> {
     let too_large = bytes.len() > ENVELOPE_BYTES_MAX;
-    let appended = channel.log().append(bytes).await;
+    let _appending = channel.measures().appending();
+    let span = tracing::info_span!("order append", channel = %channel.id());
+    let appended = channel.log().append(bytes).instrument(span).await;
     appended.map_err(|error| match error {
         OrderError::Refused(_) => {
             // It will never be taken, or may be in a moment.

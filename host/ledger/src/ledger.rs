@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cordon_journal::{Journal, Location, Reader, TornTail};
@@ -89,6 +89,15 @@ impl ChainInfo {
 
 /// Longest wait for a snapshot beside another: a commit applies its changes within milliseconds.
 const BESIDE_MAX: Duration = Duration::from_millis(250);
+
+/// How long the steps of a commit took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CommitTimes {
+    /// Writing the blocks' bytes, the fsync included.
+    pub write: Duration,
+    /// Applying them to the state and the index of transactions.
+    pub state: Duration,
+}
 
 /// What readers see; changes only together with the state.
 pub(crate) struct View {
@@ -266,20 +275,20 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Ledger::commit_all`].
-    pub fn commit(&self, block: &CommitBlock) -> Result<(), LedgerError> {
+    pub fn commit(&self, block: &CommitBlock) -> Result<CommitTimes, LedgerError> {
         self.commit_all(std::slice::from_ref(block))
     }
 
     /// Commits blocks in order: all are checked, written and made durable by one fsync, then each is
     /// applied to the state at once. The effects of a block are visible together, to snapshots taken
-    /// after. Waits for the snapshots there are.
+    /// after. Waits for the snapshots there are. Returns how long it took.
     ///
     /// # Errors
     /// Nothing is written for [`LedgerError::NotNext`], [`LedgerError::BrokenChain`],
     /// [`LedgerError::BadBlock`], [`LedgerError::Contradiction`] (of verdicts or envelopes) and
     /// [`LedgerError::Closed`]. After any other error this value takes no more blocks; the blocks
     /// may or may not be on disk, and opening the ledger again tells.
-    pub fn commit_all(&self, blocks: &[CommitBlock]) -> Result<(), LedgerError> {
+    pub fn commit_all(&self, blocks: &[CommitBlock]) -> Result<CommitTimes, LedgerError> {
         let mut writer = self.shared.writer.lock();
         if writer.closed {
             return Err(LedgerError::Closed);
@@ -289,8 +298,10 @@ impl Ledger {
         }
         let checked = self.check(blocks)?;
         let records: Vec<&[u8]> = blocks.iter().map(|block| block.bytes.as_ref()).collect();
+        let started = Instant::now();
         let locations = writer.journal.append(&records)?;
         writer.journal.sync()?;
+        let write = started.elapsed();
         for (checked, location) in checked.iter().zip(locations) {
             if let Err(error) = self.apply(&mut writer, checked, location) {
                 // The blocks are on disk and the state lacks them.
@@ -298,7 +309,8 @@ impl Ledger {
                 return Err(error);
             }
         }
-        Ok(())
+        let state = started.elapsed().saturating_sub(write);
+        Ok(CommitTimes { write, state })
     }
 
     /// Checks that `blocks` continue the chain, and that what was parsed of them fits.

@@ -36,7 +36,7 @@ pub use cordon_journal::TornTail;
 pub use entries::TxLocation;
 pub use error::{BlockDamage, LedgerError};
 pub use files::BlockFiles;
-pub use ledger::{ChainInfo, Ledger, OpenReport, Options};
+pub use ledger::{ChainInfo, CommitTimes, Ledger, OpenReport, Options};
 pub use recover::RebuildReason;
 pub use repair::{Verified, set_aside_from, verify};
 pub use snapshot::LedgerSnapshot;

@@ -1,6 +1,7 @@
 //! The log of one channel, wherever it lives.
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 use futures::stream::BoxStream;
 
 use crate::embedded::EmbeddedLog;
@@ -8,7 +9,8 @@ use crate::error::OrderError;
 use crate::record::Record;
 use crate::remote::RemoteLog;
 
-/// Batches of consecutive records. Ends only with an error; reading is then begun anew.
+/// Batches of consecutive records; the first may be empty, which says that the log is there. Ends only
+/// with an error; reading is then begun anew.
 pub type RecordStream = BoxStream<'static, Result<Vec<Record>, OrderError>>;
 
 /// An ordering log.
@@ -44,7 +46,10 @@ impl OrderingLog {
     /// feed it through a [`Chain`](crate::Chain).
     pub fn read(&self, position: u64) -> RecordStream {
         match self {
-            Self::Embedded(log) => log.read(position),
+            Self::Embedded(log) => {
+                let there = futures::stream::once(async { Ok(Vec::new()) });
+                there.chain(log.read(position)).boxed()
+            }
             Self::Remote(log) => log.read(position),
         }
     }

@@ -135,7 +135,10 @@ impl RemoteLog {
         // A connection that could not be made is a stream of one error.
         futures::stream::once(stream)
             .flat_map(|stream| match stream {
-                Ok(records) => records.boxed(),
+                Ok(records) => {
+                    let there = futures::stream::once(async { Ok(Vec::new()) });
+                    there.chain(records).boxed()
+                }
                 Err(error) => futures::stream::once(async { Err(error) }).boxed(),
             })
             .boxed()

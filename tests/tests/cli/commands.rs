@@ -20,6 +20,8 @@ fn help_of_every_command() {
         (&["ca", "renew-ca"], "Usage: cordon ca renew-ca"),
         (&["ca", "revoke"], "Usage: cordon ca revoke"),
         (&["ca", "crl"], "Usage: cordon ca crl"),
+        (&["host", "log-level"], "Usage: cordon host log-level"),
+        (&["status"], "Usage: cordon status"),
         (&["tx"], "Usage: cordon tx"),
         (&["tx", "submit"], "Usage: cordon tx submit"),
         (&["tx", "evaluate"], "Usage: cordon tx evaluate"),

@@ -133,7 +133,8 @@ async fn interpose(
             proxies.push((peer.to_owned(), proxy));
         }
     }
-    // There is no other way in or out.
+    // There is no other way in or out. What operations listeners say is searched in `seeing`.
+    config = config.replace("operations = \"127.0.0.1:0\"\n", "");
     let known: Vec<String> = proxies
         .iter()
         .map(|(_, proxy)| proxy.address())

@@ -30,7 +30,7 @@ impl Servers {
             .collect();
         let organizations = &mut network.organizations;
         organizations.retain(|organization| members.contains(&organization.name));
-        network.move_ports(free_ports(network.organizations.len())?)?;
+        network.move_ports(free_ports(network.organizations.len() * 2)?)?;
         let provisioned = provision(&network, &text, scratch.path())?;
         let binary = std::env::current_exe()?;
         let mut servers = Self {
