@@ -39,6 +39,9 @@ pub(crate) async fn standing(client: &Client) -> Result<Standing, ClientError> {
 }
 
 /// Where the client's host is on a channel that the client is for.
+///
+/// # Errors
+/// [`ClientError`] when the host does not answer.
 pub async fn standing_on(client: &Client, channel: &str) -> Result<Standing, ClientError> {
     let info = chain_info_on(client, channel).await?;
     let last = block_on(client, channel, info.height - 1).await?;

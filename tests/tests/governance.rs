@@ -263,6 +263,9 @@ async fn an_organisation_that_is_added_joins_from_block_0_and_one_that_is_remove
         (found == expected).then_some(())
     })
     .await;
+    // It serves: its host answers for contracts, and its own people are known.
+    let refused = create_emr(&registrar, "pa9").await.unwrap_err();
+    assert_eq!(refused.contract_refusal().unwrap().0, 403, "{refused}");
     let config = Members::of(&network, CHANNEL).config("school/registrar1");
     assert_eq!(
         config["config"]["organizations"][2]["msp"]["msp_id"],

@@ -289,8 +289,8 @@ impl Channel {
             measures: ChannelMeasures::default(),
         };
         channel.resume_log()?;
-        if !channel.is_member() {
-            let text = channel.no_member();
+        if !channel.is_member() && channel.was_member()? {
+            let text = channel.no_member().to_string();
             channel.stopped.send_replace(Some(text));
         }
         Ok((channel, report))
@@ -345,13 +345,11 @@ impl Channel {
             self.resume_log()?;
         }
         self.changed.send_modify(|changes| *changes += 1);
-        if self.is_member() {
+        // A host that catches up may come to blocks from before it was a member.
+        if self.is_member() || !before.rules.members.contains(&self.organization) {
             return Ok(());
         }
-        Err(ChannelError::NotMember {
-            channel: self.id.clone(),
-            organization: self.organization.clone(),
-        })
+        Err(self.no_member())
     }
 
     /// Looks again for components that this host did not have.
@@ -387,13 +385,36 @@ impl Channel {
         self.current().rules.members.contains(&self.organization)
     }
 
-    fn no_member(&self) -> String {
-        let (channel, organization) = (self.id.clone(), self.organization.clone());
-        ChannelError::NotMember {
-            channel,
-            organization,
+    /// Whether an earlier configuration on the ledger names this host's organisation.
+    fn was_member(&self) -> Result<bool, ChannelError> {
+        let mut number = self.ledger.info().last_config;
+        loop {
+            let Some(bytes) = self.ledger.block(number)? else {
+                return Err(ChannelError::NoConfig { number });
+            };
+            let config = if number == 0 {
+                Some(ChannelConfig::from_genesis(&bytes)?)
+            } else {
+                valid_config(&bytes).map(|(_, config)| config)
+            };
+            let config = config.ok_or(ChannelError::NoConfig { number })?;
+            if config.members().any(|member| *member == self.organization) {
+                return Ok(true);
+            }
+            let Some(before) = number.checked_sub(1) else {
+                return Ok(false);
+            };
+            let before = self.ledger.block(before)?;
+            let before = before.and_then(|bytes| CommittedBlock::parse(&bytes).ok());
+            number = before.ok_or(ChannelError::NoConfig { number })?.last_config;
         }
-        .to_string()
+    }
+
+    fn no_member(&self) -> ChannelError {
+        ChannelError::NotMember {
+            channel: self.id.clone(),
+            organization: self.organization.clone(),
+        }
     }
 
     /// The ledger.

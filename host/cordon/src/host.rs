@@ -8,16 +8,19 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use cordon_channel::{Channel, ChannelConfig, ChannelError, ComponentStore, FilePackages};
+use cordon_client::Client;
 use cordon_execute::Runtime;
-use cordon_gateway::{Executions, Host, HostOptions, Measures, serve};
+use cordon_gateway::{Executions, Host, HostOptions, Measures, Peer, serve};
 use cordon_identity::SignatureCache;
 use cordon_policy::AccessPolicyFile;
 use cordon_types::MspId;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
-use crate::administration::HostAdministration;
+use crate::administration::{HostAdministration, Jobs};
+use crate::catch_up::CatchingUp;
 use crate::certificates::HostMaterial;
+use crate::copies::check_restored_logs;
 use crate::data_lock::DataLock;
 use crate::logging::TelemetrySection;
 use crate::seeing::{WatchOptions, Watched};
@@ -141,6 +144,7 @@ pub(crate) struct RunningHost {
     watched: Arc<Watched>,
     wiring: Arc<Wiring>,
     _lock: DataLock,
+    jobs: Jobs,
 }
 
 impl RunningHost {
@@ -204,6 +208,14 @@ impl RunningHost {
             wiring: Arc::clone(&wiring),
             measures: Arc::clone(&measures),
         });
+        let jobs = Jobs::default();
+        let administration = Arc::new(HostAdministration {
+            config: Arc::new(config.clone()),
+            channels: channels.clone(),
+            wiring: Arc::clone(&wiring),
+            watched: Arc::clone(&watched),
+            jobs: jobs.clone(),
+        });
         let host = Host::new(HostOptions {
             msp_id,
             address: config.address.clone(),
@@ -212,15 +224,12 @@ impl RunningHost {
             executions: Arc::clone(&shared.executions),
             local: wiring.local(),
             packages: Arc::new(packages),
-            administration: Arc::new(HostAdministration {
-                address: config.address.clone(),
-                wiring: Arc::clone(&wiring),
-                watched: Arc::clone(&watched),
-            }),
+            administration,
             measures,
         });
         wiring.connect(&host, channels.clone())?;
         wiring.check();
+        check_restored_logs(&config.data, &wiring, &channels).await?;
         let mut tasks = vec![tokio::spawn(Arc::clone(&wiring).follow())];
         tasks.extend(
             channels
@@ -243,6 +252,7 @@ impl RunningHost {
             stop,
             watched,
             wiring,
+            jobs,
             _lock: lock,
         })
     }
@@ -255,6 +265,24 @@ impl RunningHost {
     /// What holds the host's certificates, to have them read again.
     pub(crate) fn wiring(&self) -> &Arc<Wiring> {
         &self.wiring
+    }
+
+    /// The channels, and for each the hosts that know how many blocks it has.
+    pub(crate) fn catching_up(&self) -> Vec<CatchingUp> {
+        let (peers, signer) = (self.wiring.peers(), self.wiring.endorser().signer());
+        let of = |channel: &Arc<Channel>| {
+            let config = channel.config();
+            let members: Vec<&MspId> = config.members().collect();
+            let others = peers.iter();
+            let others = others.filter(|peer| members.contains(&peer.msp_id()));
+            let id = channel.id().as_str();
+            let client = |peer: &Peer| Client::new(id, Arc::clone(&signer), peer.connection());
+            CatchingUp {
+                channel: Arc::clone(channel),
+                others: others.map(client).collect(),
+            }
+        };
+        self.channels.iter().map(of).collect()
     }
 
     /// The access policies in force on a channel, if this host is a member.
@@ -276,6 +304,7 @@ impl RunningHost {
     /// Ends calls and streams, then closes the ledgers.
     pub(crate) async fn stop(self) -> Result<()> {
         self.watched.stopping();
+        self.jobs.stop();
         self.stop.send_replace(true);
         let served = self.server.await;
         for task in self.tasks {

@@ -3,14 +3,17 @@
 mod administration;
 mod bench;
 mod ca;
+mod catch_up;
 mod certificates;
 mod channel;
 mod compiler;
 mod contract;
+mod copies;
 mod data_lock;
 mod demo;
 mod governance;
 mod host;
+mod hosts;
 mod ledger;
 mod load;
 mod logging;
@@ -86,7 +89,7 @@ enum Command {
     /// Look at contracts before they are deployed, and run their cases.
     #[command(subcommand)]
     Contract(contract::ContractCommand),
-    /// A channel's configuration: read it, propose and approve changes, see every version.
+    /// A channel: its configuration and how it is changed, its blocks as files, joining it.
     #[command(subcommand)]
     Channel(channel::ChannelCommand),
     /// Access policies of a channel: who may call what.
@@ -128,6 +131,18 @@ enum HostCommand {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Make a further host of an organisation in a network's folder.
+    ///
+    /// Example: cordon host add --organization hospital --name hospital2 --port 7061
+    Add(hosts::AddArgs),
+    /// Save a running host on its machine: blocks, ordering logs, components, configuration.
+    ///
+    /// Example: cordon host backup --as hospital/admin --out /backup/hospital
+    Backup(hosts::BackupArgs),
+    /// Make a host's folder from a backup, after every file of it is verified.
+    ///
+    /// Example: cordon host restore --from /backup/hospital --to hosts/hospital
+    Restore(hosts::RestoreArgs),
     /// Let a running host use the certificates and keys that are in its files now, without a restart.
     ///
     /// They are checked first: the keys belong to the certificates, the organisation's authorities issued
@@ -192,6 +207,9 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Status(args) => status::status(&args, output).await,
         Command::Host(HostCommand::Reload(args)) => reload::run(args, output).await,
         Command::Ca(command) => ca::run(&command, output),
+        Command::Host(HostCommand::Add(args)) => hosts::add(&args, output),
+        Command::Host(HostCommand::Backup(args)) => hosts::backup(args, output).await,
+        Command::Host(HostCommand::Restore(args)) => hosts::restore(args, output).await,
         Command::Tx(command) => tx::run(command, output).await,
         Command::Ledger(command) => ledger::run(command, output).await,
         Command::Contract(command) => contract::run(&command, output).await,

@@ -45,6 +45,11 @@ impl OrganizationDir {
         &self.0
     }
 
+    /// Where a further host's certificates are.
+    pub(crate) fn further_host(&self, host: &str) -> PathBuf {
+        self.0.join("hosts").join(host)
+    }
+
     fn ca_certificate(&self) -> PathBuf {
         self.0.join("ca/ca-cert.pem")
     }
@@ -104,6 +109,33 @@ impl OrganizationDir {
             Self::issue(&self.user(&user.name), &user, &names, (&ca, &tls_ca), short)?;
         }
         Ok(())
+    }
+
+    /// Issues certificates for a further host of the organisation, by its authorities, into
+    /// [`OrganizationDir::further_host`].
+    pub(crate) fn issue_host(&self, name: &str, host: &str) -> Result<()> {
+        let authority = |folder: &str, file: &str| {
+            let folder = self.0.join(folder);
+            CertificateAuthority::from_pem(
+                &read(&folder.join(format!("{file}-cert.pem")))?,
+                &read(&folder.join("priv_sk"))?,
+            )
+            .with_context(|| format!("cannot use the authority in {}", folder.display()))
+        };
+        let (ca, tls_ca) = (authority("ca", "ca")?, authority("tlsca", "tlsca")?);
+        let now = now();
+        let validity = Validity {
+            not_before: now - 3600,
+            not_after: now + 365 * DAY,
+        };
+        let user = User {
+            name: format!("{host}.{name}"),
+            role: "peer".to_owned(),
+            attributes: std::collections::BTreeMap::new(),
+        };
+        let folder = self.further_host(host);
+        let names = server_names();
+        Self::issue(&folder, &user, &names, (&ca, &tls_ca), validity)
     }
 
     /// Makes a new identity in `folder`, a signing and a TLS certificate with their keys; `tls_names` are
@@ -310,7 +342,8 @@ pub(crate) fn replace(path: &Path, text: &str, secret: bool) -> Result<()> {
         .with_context(error)
 }
 
-fn write_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+/// Writes a file with this mode.
+pub(crate) fn write_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let error = || format!("cannot write {}", path.display());
     if let Some(parent) = path.parent() {

@@ -285,7 +285,8 @@ fn check_access_policies(
     Ok(files)
 }
 
-fn host_dir(dir: &Path, organization: &str) -> PathBuf {
+/// The folder of a host.
+pub(crate) fn host_dir(dir: &Path, organization: &str) -> PathBuf {
     dir.join("hosts").join(organization)
 }
 

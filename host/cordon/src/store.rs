@@ -2,16 +2,22 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
-use cordon_client::{Client, ClientError, Endpoint};
+use cordon_client::{Call, Client, ClientError, Endpoint};
 use cordon_identity::Signer;
 use cordon_types::MspId;
+use serde_json::{Value, json};
 
+use crate::ledger::progress_bar;
 use crate::material::{self, OrganizationDir};
 use crate::network::check_name;
-use crate::provision::{Connection, organizations};
+use crate::provision::{Connection, host_dir, organizations};
+
+/// Between two questions how far long work is.
+const PROGRESS_PAUSE: Duration = Duration::from_millis(500);
 
 /// Who calls, and where.
 #[derive(Args, Clone)]
@@ -63,6 +69,79 @@ impl CallerArgs {
         self.caller
             .split_once('/')
             .with_context(|| format!("{:?} is not organisation/user", self.caller))
+    }
+}
+
+/// Who administers, and which host.
+#[derive(Args, Clone)]
+pub(crate) struct AdminArgs {
+    /// The network's folder.
+    #[arg(long, default_value = "network", value_name = "DIR")]
+    dir: std::path::PathBuf,
+    /// An admin of the host's organisation: organisation/user, for example hospital/admin.
+    #[arg(long = "as", value_name = "ORG/USER")]
+    caller: String,
+    /// The host, if it is not the organisation's first: a name given to `cordon host add`.
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+}
+
+impl AdminArgs {
+    /// Has the host do long work that ends with a folder, and shows how far it is. The answer.
+    pub(crate) async fn job(&self, call: &Call, out: &Path) -> Result<Value> {
+        let done = self.try_job(call, out).await;
+        let caller = CallerArgs {
+            dir: self.dir.clone(),
+            caller: self.caller.clone(),
+            channel: String::new(),
+        };
+        done.map_err(|error| match &self.host {
+            None => caller.explain(error),
+            Some(host) => error.context(format!("host {host}")),
+        })
+    }
+
+    async fn try_job(&self, call: &Call, out: &Path) -> Result<Value> {
+        let client = self.client()?;
+        let bar = progress_bar(0);
+        let asked = Call::new("cordon", "Progress", &[&json!(out).to_string()]);
+        let working = client.evaluate(call);
+        tokio::pin!(working);
+        loop {
+            tokio::select! {
+                answer = &mut working => {
+                    bar.finish_and_clear();
+                    return Ok(serde_json::from_slice(&answer?)?);
+                }
+                () = tokio::time::sleep(PROGRESS_PAUSE) => {}
+            }
+            let Ok(progress) = client.evaluate(&asked).await else {
+                continue;
+            };
+            let progress: Value = serde_json::from_slice(&progress)?;
+            bar.set_length(progress["total"].as_u64().unwrap_or_default());
+            bar.set_position(progress["done"].as_u64().unwrap_or_default());
+        }
+    }
+
+    /// Calls that are on no channel.
+    fn client(&self) -> Result<Client> {
+        let (organization, user) = self
+            .caller
+            .split_once('/')
+            .with_context(|| format!("{:?} is not organisation/user", self.caller))?;
+        let signer = signer(&self.dir, organization, user)?;
+        let connection = match &self.host {
+            None => Connection::read(&self.dir, organization)?,
+            Some(host) => {
+                check_name("host", host)?;
+                let path = host_dir(&self.dir, host).join("connection.json");
+                serde_json::from_str(&material::read(&path)?)
+                    .with_context(|| format!("{} is not a connection file", path.display()))?
+            }
+        };
+        let endpoint = endpoint(&self.dir, &connection)?;
+        Ok(Client::new("", signer, endpoint.connect_lazy()?))
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::NetworkArgs;
+use crate::catch_up;
 use crate::host::{HostConfig, RunningHost, Shared};
 use crate::material;
 use crate::network::{ChannelEntry, Network, read_access_policies};
@@ -237,10 +238,14 @@ pub(crate) async fn run_host(path: &Path, output: &Output) -> Result<()> {
         json!({ "ready": true, "seconds": seconds, "address": address, "operations": operations });
     let mut hangups = signal(SignalKind::hangup()).context("cannot listen for signals")?;
     output.result(&text, &ready);
+    let catching_up = tokio::spawn(catch_up::show(running.catching_up(), output.clone()));
     loop {
         tokio::select! {
             () = interrupts.next() => break,
-            error = running.failed() => return Err(error),
+            error = running.failed() => {
+                catching_up.abort();
+                return Err(error);
+            }
             _ = hangups.recv() => {
                 let wiring = Arc::clone(running.wiring());
                 match tokio::task::spawn_blocking(move || wiring.reload()).await? {
@@ -250,6 +255,7 @@ pub(crate) async fn run_host(path: &Path, output: &Output) -> Result<()> {
             }
         }
     }
+    catching_up.abort();
     output.note("stopping");
     running.stop().await
 }

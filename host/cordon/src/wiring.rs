@@ -79,6 +79,16 @@ impl Wiring {
         self.peers.lock().clone()
     }
 
+    /// The ordering logs that are kept here.
+    pub(crate) fn kept_logs(&self) -> BTreeMap<ChannelId, EmbeddedLog> {
+        let logs = self.logs.lock();
+        let kept = logs.iter().filter_map(|(id, (_, log))| match log {
+            OrderingLog::Embedded(log) => Some((id.clone(), log.clone())),
+            OrderingLog::Remote(_) => None,
+        });
+        kept.collect()
+    }
+
     fn material(&self) -> Arc<HostMaterial> {
         Arc::clone(&self.material.lock())
     }
@@ -139,14 +149,9 @@ impl Wiring {
             self.peer(msp_id, address, roots)
         });
         let peers = peers.collect::<Result<_>>()?;
-        let logs = self.logs.lock();
-        let kept = logs.iter().filter_map(|(id, (_, log))| match log {
-            OrderingLog::Embedded(log) => Some((id.clone(), log.clone())),
-            OrderingLog::Remote(_) => None,
-        });
         Ok(Neighbours {
             peers,
-            ordering_logs: kept.collect(),
+            ordering_logs: self.kept_logs(),
         })
     }
 

@@ -237,6 +237,17 @@ impl Journal {
         Ok(())
     }
 
+    /// Ends a journal that is a copy: all of it is durable, and its folder holds segments alone.
+    ///
+    /// # Errors
+    /// As [`Journal::sync`].
+    pub fn finish(mut self) -> Result<(), JournalError> {
+        self.sync()?;
+        let path = self.dir.join("lock");
+        fs::remove_file(&path).map_err(io_error("remove", &path))?;
+        sync_dir(&self.dir)
+    }
+
     fn check(&self, lengths: impl IntoIterator<Item = usize>) -> Result<(), JournalError> {
         if self.poisoned {
             return Err(JournalError::Poisoned {

@@ -17,6 +17,7 @@ use crate::derive::derive;
 use crate::entries::{
     Meta, TxLocation, block_hash_key, decode_block_number, decode_state, state_key,
 };
+use crate::files::BlockFiles;
 use crate::recover::{RebuildReason, Recovered, StateFiles};
 use crate::repair::{Verified, blocks_dir};
 use crate::snapshot::{LedgerSnapshot, location, state_range, visit_state};
@@ -387,6 +388,12 @@ impl Ledger {
         found
             .map(|found| read_bytes(&self.shared.reader, number, found))
             .transpose()
+    }
+
+    /// The blocks there are now, to be read or copied beside what is committed meanwhile.
+    pub fn block_files(&self) -> BlockFiles {
+        let locations = self.view.read_recursive().locations.clone();
+        BlockFiles::of(self.shared.reader.clone(), locations)
     }
 
     /// The number of the block whose header hash is `hash`.

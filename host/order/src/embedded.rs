@@ -132,6 +132,50 @@ impl EmbeddedLog {
         *self.length.borrow()
     }
 
+    /// Writes the records there are now into `dir`, a new folder, durably; how many these are. `each`
+    /// is told how many are done and of how many, and ends the copying by an error; what is written by
+    /// then stays. Blocking.
+    ///
+    /// # Errors
+    /// Those of `each`; [`OrderError::Storage`], also when the folder holds records already.
+    pub fn copy<E: From<OrderError>>(
+        &self,
+        dir: &Path,
+        mut each: impl FnMut(u64, u64) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let records = self.index.locked().clone();
+        let (mut journal, opened) = Journal::open(dir, Options::default()).map_err(storage)?;
+        if !opened.records.is_empty() {
+            let text = format!("{} holds records already", dir.display());
+            return Err(OrderError::Storage(text).into());
+        }
+        let total = records.len() as u64;
+        for (done, &location) in (1..).zip(&records) {
+            each(done, total)?;
+            let record = self.reader.read(location).map_err(storage)?;
+            journal.append(&[&record]).map_err(storage)?;
+        }
+        journal.finish().map_err(storage)?;
+        Ok(total)
+    }
+
+    /// Whether `position` lies on this log: it has the records before it, and they are the same.
+    ///
+    /// # Errors
+    /// [`OrderError::Storage`] when the files cannot be read.
+    pub fn holds(&self, position: Position) -> Result<bool, OrderError> {
+        let Some(last) = position.next.checked_sub(1) else {
+            return Ok(position == Position::default());
+        };
+        let found = usize::try_from(last)
+            .ok()
+            .and_then(|last| self.index.locked().get(last).copied());
+        let Some(location) = found else {
+            return Ok(false);
+        };
+        Ok(read_record(&self.reader, last, location)?.chain == position.chain)
+    }
+
     /// Appends an encoded envelope; returns once it is on disk.
     ///
     /// # Errors
@@ -446,6 +490,49 @@ mod tests {
             blocks += 1;
         }
         assert_eq!(found, 95);
+    }
+
+    #[tokio::test]
+    async fn a_copy_is_the_log_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, _) = EmbeddedLog::open(&dir.path().join("log"), LIMITS).unwrap();
+        log.append(Bytes::from_static(b"one")).await.unwrap();
+        let at_copy = batches(&log, 1).await.remove(0);
+        let copy = dir.path().join("copy");
+        let all = |_, _| Ok::<(), OrderError>(());
+        assert_eq!(log.copy(&copy, all).unwrap(), 2);
+        assert!(!copy.join("lock").exists());
+        log.append(Bytes::from_static(b"two")).await.unwrap();
+        let later = batches(&log, 2).await.remove(1);
+        assert!(matches!(log.copy(&copy, all), Err(OrderError::Storage(_))));
+
+        let (copied, cut) = EmbeddedLog::open(&copy, LIMITS).unwrap();
+        assert!(cut.is_none());
+        assert_eq!(batches(&copied, 1).await[0], at_copy);
+        for (position, on_log, on_copy) in [
+            (Position::default(), true, true),
+            (at_copy.end, true, true),
+            (later.end, true, false),
+            (
+                Position {
+                    chain: [7; 32],
+                    ..at_copy.end
+                },
+                false,
+                false,
+            ),
+            (
+                Position {
+                    chain: [7; 32],
+                    next: 0,
+                },
+                false,
+                false,
+            ),
+        ] {
+            assert_eq!(log.holds(position).unwrap(), on_log, "{position:?}");
+            assert_eq!(copied.holds(position).unwrap(), on_copy, "{position:?}");
+        }
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! What `cordon status` shows of a host.
 
-use bytes::Bytes;
+use anyhow::Result;
 use cordon_channel::Channel;
 use cordon_wire::block::CommittedBlock;
 use cordon_wire::transaction::Envelope;
@@ -16,12 +16,10 @@ use crate::material::now;
 
 impl Watched {
     /// Everything, as JSON. Asks the other hosts first.
-    pub(crate) async fn status(self: std::sync::Arc<Self>) -> Result<Bytes, String> {
+    pub(crate) async fn status(self: std::sync::Arc<Self>) -> Result<Value> {
         let peers = self.look().await;
         // It looks at files.
-        let shown = tokio::task::spawn_blocking(move || self.shown(&peers)).await;
-        let shown = shown.map_err(|error| error.to_string())?;
-        Ok(Bytes::from(shown.to_string()))
+        Ok(tokio::task::spawn_blocking(move || self.shown(&peers)).await?)
     }
 
     fn shown(&self, peers: &[PeerSeen]) -> Value {
