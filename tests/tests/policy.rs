@@ -214,7 +214,7 @@ async fn a_configuration_that_cannot_be_is_refused() {
         ),
         (
             changed(&|c| {
-                c.contracts[0].endorsement_policy = Some("OR('HospitalMSP.peer')".to_owned())
+                c.contracts[0].endorsement_policy = Some("OR('HospitalMSP.peer')".to_owned());
             }),
             1,
             "contract emr: its sequence must be 2, as its definition changes",

@@ -42,7 +42,7 @@ pub(crate) enum GovernanceCommand {
     ///   cordon channel propose providers.json --as hospital/admin --out change.json
     ///   cordon channel propose --as hospital/admin --out change.json --revoke clinic-crl.pem=ClinicMSP
     #[command(verbatim_doc_comment)]
-    Propose(ProposeArgs),
+    Propose(Box<ProposeArgs>),
     /// Approve a proposal: shows the difference from today's configuration, checks it, adds the
     /// signature to the file, and submits it once the channel's governance policy is met.
     ///
