@@ -182,6 +182,10 @@ impl Wiring {
         if changes.is_empty() {
             return;
         }
+        // What changed before somebody listened counts too.
+        if let Some(first) = changes.first_mut() {
+            first.mark_changed();
+        }
         loop {
             let any = changes
                 .iter_mut()

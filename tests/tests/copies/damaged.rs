@@ -401,7 +401,6 @@ async fn a_damaged_snapshot_is_refused_by_its_fault_and_nothing_is_installed() {
     let home = network.dir().join("hosts/clinic");
     let before = tree(&home);
     let (config, genesis) = (network.config(CLINIC), below(&network, "providers.block"));
-    let ordering = network.address(HOSPITAL);
     let join = |dir: &Path| {
         cordon(&[
             "channel",
@@ -410,8 +409,6 @@ async fn a_damaged_snapshot_is_refused_by_its_fault_and_nothing_is_installed() {
             config.to_str().unwrap(),
             "--genesis",
             &genesis,
-            "--ordering",
-            &ordering,
             "--snapshot",
             dir.to_str().unwrap(),
         ])

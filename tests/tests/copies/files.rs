@@ -123,11 +123,8 @@ pub(crate) async fn reaches(client: &Client, height: u64) {
 pub(crate) fn forget_channels(network: &Network, organization: &str) {
     let path = network.config(organization);
     let text = fs::read_to_string(&path).unwrap();
-    let (from, to) = (
-        text.find("[[channels]]").unwrap(),
-        text.find("[[peers]]").unwrap(),
-    );
-    fs::write(&path, format!("{}{}", &text[..from], &text[to..])).unwrap();
+    let from = text.find("[[channels]]").unwrap();
+    fs::write(&path, &text[..from]).unwrap();
     let home = path.parent().unwrap();
     fs::remove_dir_all(home.join("data")).unwrap();
     fs::remove_dir_all(home.join("channels")).unwrap();
