@@ -149,11 +149,13 @@ async fn a_contract_comes_and_changes_as_members_agree() {
     // One of two is not enough, and something else does not count.
     let approved = done(approve(&network, "hospital/admin", &first, "1.0"));
     assert!(
-        approved.stdout.contains("HospitalMSP has approved it"),
+        approved.stdout.contains("HospitalMSP approved it"),
         "{approved:?}"
     );
     assert!(
-        approved.stdout.contains("ClinicMSP has not approved it"),
+        approved
+            .stdout
+            .contains("ClinicMSP has not approved this sequence"),
         "{approved:?}"
     );
     let early = commit(&network, "hospital/admin");
@@ -166,7 +168,7 @@ async fn a_contract_comes_and_changes_as_members_agree() {
     assert!(
         other
             .stdout
-            .contains("HospitalMSP has approved something else"),
+            .contains("HospitalMSP approved it with another version"),
         "{other:?}"
     );
     assert_eq!(status(&network)["pending"]["approvals"]["ClinicMSP"], false);

@@ -3,7 +3,8 @@
 use std::fs;
 
 use cordon_tests::{
-    CLINIC, HOSPITAL, Network, Table, answer_of, chain_info, create_emr, eventually_async,
+    CLINIC, HOSPITAL, Network, Table, answer_of, chain_info, create_emr, eventually,
+    eventually_async,
 };
 use tonic::Code;
 
@@ -180,12 +181,13 @@ async fn a_host_that_starts_warns_of_what_ends_soon() {
     let mut network = Network::provision();
     done(&network, &["ca", "renew", "hospital/host", "--days", "10"]);
     network.start_host(HOSPITAL);
-    let log = network.log(HOSPITAL);
-    for what in [
+    let soon = [
         "the signing certificate expires on",
         "the TLS certificate expires on",
-    ] {
-        assert!(log.contains(what), "{log}");
-    }
+    ];
+    let log = eventually("the log warns", || {
+        let log = network.log(HOSPITAL);
+        soon.iter().all(|what| log.contains(what)).then_some(log)
+    });
     assert!(!log.contains("the authority certificate expires"), "{log}");
 }

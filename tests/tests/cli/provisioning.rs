@@ -206,12 +206,6 @@ async fn a_host_that_cannot_start() {
     let mut network = Network::provision();
     let dir = network.dir().to_owned();
     let host = dir.join("organizations/clinic/host");
-    let emr = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/contracts/emr.wasm");
-    let emr = fs::read(emr).unwrap();
-    let component = files(&dir.join("hosts/clinic/components"))
-        .into_iter()
-        .find(|path| fs::read(path).unwrap() == emr)
-        .unwrap();
     let config = network.config(CLINIC);
     let cases: &[(&str, PathBuf, Damage, &str)] = &[
         (
@@ -229,16 +223,6 @@ async fn a_host_that_cannot_start() {
                 bytes
             },
             "channels/providers.block",
-        ),
-        (
-            "component",
-            component,
-            &|mut bytes| {
-                let at = bytes.len() / 2;
-                bytes[at] ^= 1;
-                bytes
-            },
-            "contract emr",
         ),
         (
             "signing key",

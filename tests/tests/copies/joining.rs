@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use cordon_tests::{CHANNEL, CLINIC, HOSPITAL, Network, Table, cordon, create_emr};
+use cordon_tests::{CHANNEL, CLINIC, Network, Table, cordon, create_emr};
 
 use crate::files::{below, forget_channels, set_policies, snapshot};
 

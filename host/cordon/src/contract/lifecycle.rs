@@ -269,7 +269,7 @@ pub(super) async fn approve(args: &ApproveArgs, output: &Output) -> Result<()> {
         receipt.block,
         args.name,
         args.version,
-        readiness.in_words(&args.name)
+        readiness.in_words(&client).await?
     );
     let mut value = readiness.to_json();
     value["block"] = json!(receipt.block);
@@ -314,27 +314,19 @@ impl Readiness {
         approvals.map(|(msp_id, _)| msp_id.clone()).collect()
     }
 
-    fn in_words(&self, name: &str) -> String {
-        let mut lines = Vec::new();
-        for (msp_id, approved) in &self.result.approvals {
-            let differs = self.result.mismatches.get(msp_id);
-            let differs = differs
-                .map(|found| found.items.join(", "))
-                .unwrap_or_default();
-            lines.push(match (approved, differs.as_str()) {
-                (true, _) => format!("  {msp_id} has approved it"),
-                (false, "") => format!(
-                    "  {msp_id} has not approved it: its admin runs cordon contract approve"
-                ),
-                (false, differs) => {
-                    format!("  {msp_id} has approved something else; what differs: {differs}")
-                }
-            });
+    /// What a commit would come to now: hosts say who is missing, or what differs.
+    async fn in_words(&self, client: &Client) -> Result<String> {
+        let name = &self.definition.name;
+        let commit = call("CommitChaincodeDefinition", &self.definition);
+        match client.evaluate(&commit).await {
+            Ok(_) => Ok(format!(
+                "enough organisations have approved it: anybody runs `cordon contract commit {name}`"
+            )),
+            Err(error) => match error.contract_refusal() {
+                Some((_, sentence)) => Ok(sentence.to_owned()),
+                None => Err(error.into()),
+            },
         }
-        lines.push(format!(
-            "Once enough have, anybody runs `cordon contract commit {name}`."
-        ));
-        lines.join("\n")
     }
 
     fn to_json(&self) -> Value {
@@ -455,7 +447,7 @@ pub(super) async fn status(args: &StatusArgs, output: &Output) -> Result<()> {
                 "  waiting: {} as sequence {}",
                 readiness.definition.version, readiness.definition.sequence
             ));
-            lines.push(readiness.in_words(name));
+            lines.push(format!("  {}", readiness.in_words(&client).await?));
             value["pending"] = readiness.to_json();
         }
         values.push(value);
