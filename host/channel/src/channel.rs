@@ -19,7 +19,7 @@ use cordon_wire::block::CommittedBlock;
 use cordon_wire::config::ConfigTransaction;
 use cordon_wire::proposal::CONFIG;
 use cordon_wire::transaction::Envelope;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use crate::access::{ChannelAccess, ContractAccess};
@@ -103,12 +103,16 @@ pub struct Channel {
     changed: watch::Sender<u64>,
     components: ComponentStore,
     signatures: Arc<SignatureCache>,
+    /// Held while another one is made and put in force.
+    changing: Mutex<()>,
     pub(crate) ledger: Ledger,
     log: RwLock<OrderingLog>,
     /// Grows when the log is replaced.
     pub(crate) log_changed: watch::Sender<u64>,
     pub(crate) commits: Commits,
     pub(crate) stopped: watch::Sender<Option<String>>,
+    /// Why, for the operator.
+    pub(crate) cause: Mutex<Option<String>>,
     pub(crate) measures: ChannelMeasures,
 }
 
@@ -119,7 +123,7 @@ pub struct Current {
     pub(crate) config: Arc<ChannelConfig>,
     pub(crate) rules: ChannelRules,
     pub(crate) membership: Membership,
-    contracts: BTreeMap<ContractId, Installed>,
+    pub(crate) contracts: BTreeMap<ContractId, Installed>,
     /// Contracts of the channel that this host cannot execute, with the reason.
     missing: BTreeMap<ContractId, String>,
     executes: Result<(), String>,
@@ -281,11 +285,13 @@ impl Channel {
             changed: watch::Sender::new(0),
             components: components.clone(),
             signatures,
+            changing: Mutex::new(()),
             commits: Commits::new(ledger.height()),
             ledger,
             log: RwLock::new(log),
             log_changed: watch::Sender::new(0),
             stopped: watch::Sender::new(None),
+            cause: Mutex::default(),
             measures: ChannelMeasures::default(),
         };
         channel.resume_log()?;
@@ -336,6 +342,7 @@ impl Channel {
         sequence: u64,
         config: ChannelConfig,
     ) -> Result<(), ChannelError> {
+        let _one = self.changing.lock();
         let before = self.current();
         let signatures = Arc::clone(&self.signatures);
         let current = Current::new(&self.id, sequence, config, &self.components, signatures)?;
@@ -357,6 +364,7 @@ impl Channel {
     /// # Errors
     /// As [`Channel::open`].
     pub fn reload_components(&self) -> Result<(), ChannelError> {
+        let _one = self.changing.lock();
         let current = self.current();
         let signatures = Arc::clone(&self.signatures);
         let config = (*current.config).clone();
@@ -367,13 +375,8 @@ impl Channel {
             &self.components,
             signatures,
         )?;
-        let mut now = self.current.write();
-        // A block may have put another configuration in force meanwhile, with what there is now.
-        if Arc::ptr_eq(&now, &current) {
-            *now = next;
-            drop(now);
-            self.changed.send_modify(|changes| *changes += 1);
-        }
+        *self.current.write() = next;
+        self.changed.send_modify(|changes| *changes += 1);
         Ok(())
     }
 
@@ -471,9 +474,16 @@ impl Channel {
         verifier::signer(identity)
     }
 
-    /// Why this host has stopped following the channel; `None` while it follows it.
+    /// Why this host has stopped following the channel, as anybody may be told; `None` while it follows
+    /// it. The cause itself may name files, and is for the operator.
     pub fn stopped(&self) -> Option<String> {
         self.stopped.borrow().clone()
+    }
+
+    /// The same for the host's own operator, with the cause.
+    pub fn stopped_because(&self) -> Option<String> {
+        let told = self.stopped()?;
+        Some(self.cause.lock().clone().unwrap_or(told))
     }
 
     /// Resolves when this host stops following the channel, with the reason.
@@ -573,7 +583,7 @@ type Contracts = (
 
 /// Compiles the contracts of a channel and links them: those that this host can execute, and why it
 /// cannot execute the others. These stop neither the rest nor the ledger.
-fn install(
+pub(crate) fn install(
     config: &ChannelConfig,
     components: &ComponentStore,
     profile: &Arc<Profile>,

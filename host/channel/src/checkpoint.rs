@@ -26,6 +26,8 @@ pub struct Checkpoint {
     pub block_hash: [u8; 32],
     /// State digest after the last one: equal on all hosts that agree.
     pub state_digest: [u8; 32],
+    /// Where in the ordering log the last one ends: whoever goes on from it reads on from there.
+    pub log_position: Bytes,
     /// When it was signed, seconds since the Unix epoch, by that host's clock.
     pub time: i64,
     /// Serialized identity of the host.
@@ -63,6 +65,7 @@ struct Document {
     height: u64,
     block_hash: String,
     state_digest: String,
+    log_position: String,
     time: i64,
     creator: String,
     signature: String,
@@ -81,6 +84,7 @@ impl Checkpoint {
         height: u64,
         block_hash: [u8; 32],
         state_digest: [u8; 32],
+        log_position: Bytes,
         time: i64,
     ) -> Result<Self, IdentityError> {
         let mut checkpoint = Self {
@@ -88,6 +92,7 @@ impl Checkpoint {
             height,
             block_hash,
             state_digest,
+            log_position,
             time,
             creator: signer.serialized(),
             signature: Bytes::new(),
@@ -98,7 +103,11 @@ impl Checkpoint {
 
     fn signed_bytes(&self) -> Vec<u8> {
         let mut bytes = b"cordon checkpoint 1".to_vec();
-        for part in [self.channel.as_str().as_bytes(), &self.creator] {
+        for part in [
+            self.channel.as_str().as_bytes(),
+            &self.creator,
+            &self.log_position,
+        ] {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
             bytes.extend_from_slice(part);
         }
@@ -117,6 +126,7 @@ impl Checkpoint {
             height: self.height,
             block_hash: hex::encode(self.block_hash),
             state_digest: hex::encode(self.state_digest),
+            log_position: hex::encode(&self.log_position),
             time: self.time,
             creator: hex::encode(&self.creator),
             signature: hex::encode(&self.signature),
@@ -162,6 +172,7 @@ impl Checkpoint {
             height: document.height,
             block_hash: hash("blockHash", &document.block_hash)?,
             state_digest: hash("stateDigest", &document.state_digest)?,
+            log_position: bytes("logPosition", &document.log_position)?.into(),
             time: document.time,
             creator: bytes("creator", &document.creator)?.into(),
             signature: bytes("signature", &document.signature)?.into(),
@@ -206,17 +217,28 @@ mod tests {
             1..u64::MAX,
             any::<[u8; 32]>(),
             any::<[u8; 32]>(),
+            bytes(),
             any::<i64>(),
             bytes(),
             bytes(),
         )
             .prop_filter_map("a channel", |parts| {
-                let (channel, height, block_hash, state_digest, time, creator, signature) = parts;
+                let (
+                    channel,
+                    height,
+                    block_hash,
+                    state_digest,
+                    log_position,
+                    time,
+                    creator,
+                    signature,
+                ) = parts;
                 Some(Checkpoint {
                     channel: channel.parse().ok()?,
                     height,
                     block_hash,
                     state_digest,
+                    log_position,
                     time,
                     creator,
                     signature,

@@ -32,7 +32,14 @@ impl Channel {
     pub async fn run(self: Arc<Self>) {
         if let Err(error) = Arc::clone(&self).follow().await {
             tracing::error!(channel = %self.id, %error, "the channel has stopped on this host: when the cause is mended, start the host again");
-            self.stopped.send_replace(Some(error.to_string()));
+            let told = match &error {
+                ChannelError::NotMember { .. } | ChannelError::Order(OrderError::Forked(_)) => {
+                    error.to_string()
+                }
+                _ => "its operator finds the cause in its log, or with cordon status".to_owned(),
+            };
+            *self.cause.lock() = Some(error.to_string());
+            self.stopped.send_replace(Some(told));
         }
     }
 

@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cordon_identity::Membership;
+use cordon_order::Position;
 use cordon_types::{ChannelId, ValidationCode, Version};
 use cordon_validate::{ChannelRules, Prepared, StateUpdate, check, commit_hash, defined, prepare};
 use cordon_wire::block::CommittedBlock;
 
 use crate::config::{ChannelConfig, ConfigError};
 use crate::verifier::Verifier;
-use crate::verify::VerifyError;
+use crate::verify::{VerifyError, next_position};
 
 /// Follows a chain of copied blocks. Keeps nothing of what is in them but the configuration.
 pub struct CopiedChain {
@@ -28,6 +29,7 @@ pub struct CopiedChain {
     height: u64,
     hash: [u8; 32],
     commit_hash: [u8; 32],
+    position: Position,
 }
 
 impl CopiedChain {
@@ -50,6 +52,7 @@ impl CopiedChain {
             height: 1,
             hash: block.hash(),
             commit_hash: block.commit_hash,
+            position: Position::default(),
         })
     }
 
@@ -71,6 +74,11 @@ impl CopiedChain {
     /// State digest after the last one.
     pub fn state_digest(&self) -> [u8; 32] {
         self.commit_hash
+    }
+
+    /// Where in the ordering log the last one ends.
+    pub fn log_position(&self) -> Bytes {
+        self.position.to_bytes()
     }
 
     /// The configuration in force after the last one.
@@ -98,6 +106,8 @@ impl CopiedChain {
         if block.header.previous_hash != self.hash.as_slice() {
             return Err(chain("previous hash"));
         }
+        let position = next_position(self.position, &block);
+        let position = position.ok_or_else(|| chain("place in the ordering log"))?;
         let prepared: Vec<Option<Prepared>> = block
             .data
             .iter()
@@ -118,6 +128,7 @@ impl CopiedChain {
             return Err(chain("last configuration"));
         }
         self.height += 1;
+        self.position = position;
         self.hash = hash;
         self.commit_hash = block.commit_hash;
         Ok(())

@@ -1,14 +1,13 @@
 //! Fabric's `_lifecycle` on a channel: definitions of contracts, agreed on by the members.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cordon_execute::{Call, Compiled, Contract, HostError, Outcome};
+use cordon_execute::{Call, Contract, HostError, Outcome};
 use cordon_lifecycle::{Definition, Entry, Packages, Request, View};
-use cordon_policy::{AccessPolicies, MetaPolicy};
+use cordon_policy::{AccessPolicies, AccessPolicyFile, MetaPolicy};
 use cordon_types::{ContractId, ReadWriteSet, StateError, status};
 
-use crate::channel::{Channel, Components as _, Current, profile_of};
+use crate::channel::{Channel, Current, install, profile_of};
 
 impl Channel {
     /// Answers a function of `_lifecycle`: the request's, with what `call` says of the proposal. A
@@ -67,24 +66,38 @@ impl Channel {
         let mut config = (**current.config()).clone();
         config.define(contract, definition);
         let profile = profile_of(&config, components)?;
-        let mut compiled: BTreeMap<ContractId, Arc<Compiled>> = BTreeMap::new();
-        for deployed in &config.contracts {
-            let id: ContractId = deployed.name.parse().map_err(|e| format!("{e}"))?;
-            let code = components.load(&id, &deployed.sha256);
-            compiled.insert(id, code.map_err(|error| error.to_string())?);
+        let (linked, mut missing) =
+            install(&config, components, &profile).map_err(|error| error.to_string())?;
+        // What this host does not have stands in nobody's way; what it had must go on.
+        let mut needed = current.contracts.keys().chain([contract]);
+        if let Some(lost) = needed.find(|id| !linked.contains_key(*id)) {
+            let reason = missing.remove(lost).unwrap_or_default();
+            if lost == contract {
+                return Err(reason);
+            }
+            let version = &definition.version;
+            return Err(format!(
+                "contract {lost} does not fit version {version} of contract {contract}: {reason}"
+            ));
         }
-        let linked = components.runtime().link(&profile, compiled);
-        let linked = linked.map_err(|error| {
-            format!("contract {contract} does not fit the others of the channel: {error}")
-        })?;
-        let functions = linked.iter().map(|(id, contract)| {
-            let names = contract.functions().iter();
+        let functions = linked.iter().map(|(id, installed)| {
+            let names = installed.code.functions().iter();
             (
                 id.clone(),
                 names.map(|function| function.name.clone()).collect(),
             )
         });
-        AccessPolicies::new(self.id(), &config.access_policies, &functions.collect()).map_err(
+        let known = |file: &&AccessPolicyFile| {
+            let id = file.contract.parse::<ContractId>();
+            id.is_ok_and(|id| linked.contains_key(&id))
+        };
+        let files: Vec<_> = config
+            .access_policies
+            .iter()
+            .filter(known)
+            .cloned()
+            .collect();
+        AccessPolicies::new(self.id(), &files, &functions.collect()).map_err(
             |error| {
                 format!(
                     "the channel's access policies do not fit version {} of contract {contract}, change them first (cordon policy set): {error}",
@@ -92,7 +105,9 @@ impl Channel {
                 )
             },
         )?;
-        let linked = linked.get(contract).map(Arc::clone);
+        let linked = linked
+            .get(contract)
+            .map(|installed| Arc::clone(&installed.code));
         linked.ok_or_else(|| format!("contract {contract} cannot be linked"))
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cordon_identity::Membership;
+use cordon_order::Position;
 use cordon_types::{ChannelId, TxId, ValidationCode, Version};
 use cordon_validate::{
     ChannelRules, Checked, Committed, Needs, StateKey, StateRange, check, claimed_tx_id,
@@ -64,6 +65,14 @@ pub enum VerifyError {
     },
 }
 
+/// Where in the ordering log a block ends that was cut from there on; `None` when it does not say, or
+/// its envelopes do not fit in between.
+pub(crate) fn next_position(before: Position, block: &CommittedBlock) -> Option<Position> {
+    let position = Position::from_bytes(&block.consenter_metadata)?;
+    let least = before.next.checked_add(block.data.len() as u64)?;
+    (position.next >= least).then_some(position)
+}
+
 /// What is in a block that is as it must be.
 pub(crate) struct VerifiedBlock {
     pub(crate) checked: Vec<Checked>,
@@ -83,6 +92,7 @@ pub struct ChainVerifier {
     height: u64,
     hash: [u8; 32],
     commit_hash: [u8; 32],
+    position: Position,
     tx_ids: BTreeSet<TxId>,
     versions: BTreeMap<StateKey, Version>,
     transactions: u64,
@@ -109,6 +119,7 @@ impl ChainVerifier {
             height: 1,
             hash: block.hash(),
             commit_hash: block.commit_hash,
+            position: Position::default(),
             tx_ids: BTreeSet::new(),
             versions: BTreeMap::new(),
             transactions: 0,
@@ -156,6 +167,8 @@ impl ChainVerifier {
         if block.header.previous_hash != self.hash.as_slice() {
             return Err(chain("previous hash"));
         }
+        let position = next_position(self.position, &block);
+        let position = position.ok_or_else(|| chain("place in the ordering log"))?;
         let verifier = Verifier {
             membership: &self.membership,
             sequence: self.sequence,
@@ -220,6 +233,7 @@ impl ChainVerifier {
         self.transactions += block.data.len() as u64;
         self.height += 1;
         self.hash = hash;
+        self.position = position;
         self.commit_hash = block.commit_hash;
         Ok(VerifiedBlock {
             checked,

@@ -29,14 +29,42 @@ pub(crate) struct Wiring {
     /// What the host's own organisation is, to those that administer the host.
     local: watch::Sender<Arc<Membership>>,
     material: Mutex<Arc<HostMaterial>>,
-    /// The ordering logs in use, by channel, with the address that they were made for.
-    logs: Mutex<BTreeMap<ChannelId, (String, OrderingLog)>>,
+    /// The ordering logs in use, by channel, with what they were made for.
+    logs: Mutex<BTreeMap<ChannelId, (Keeper, OrderingLog)>>,
     /// The other hosts.
     peers: Mutex<Vec<Peer>>,
     /// What is wired, once it is there.
     wired: OnceLock<Wired>,
     /// One change at a time.
     changing: Mutex<()>,
+}
+
+/// Who keeps an ordering log, by a channel's configuration: where, and by which authorities it is known.
+#[derive(PartialEq, Eq)]
+struct Keeper {
+    msp_id: MspId,
+    address: String,
+    /// PEM.
+    roots: String,
+}
+
+impl Keeper {
+    fn of(channel: &ChannelConfig) -> Result<Self> {
+        let address = &channel.ordering.address;
+        let mut organizations = channel.organizations.iter();
+        let keeper = organizations.find(|o| o.hosts.contains(address));
+        let keeper = keeper.with_context(|| {
+            format!(
+                "channel {}: the ordering log is at {address}, which is no member's host",
+                channel.channel
+            )
+        })?;
+        Ok(Self {
+            msp_id: keeper.msp.msp_id.clone(),
+            address: address.clone(),
+            roots: keeper.msp.tls_root_certs.join("\n"),
+        })
+    }
 }
 
 struct Wired {
@@ -96,13 +124,8 @@ impl Wiring {
     /// The ordering log of a channel with this configuration.
     pub(crate) fn log(&self, channel: &ChannelConfig) -> Result<OrderingLog> {
         let id = channel.id()?;
-        let address = channel.ordering.address.clone();
-        if let Some((known, log)) = self.logs.lock().get(&id)
-            && *known == address
-        {
-            return Ok(log.clone());
-        }
-        let log = if address == self.config.address {
+        let keeper = Keeper::of(channel)?;
+        let log = if keeper.address == self.config.address {
             let dir = self.config.data.join("ordering").join(id.as_str());
             let (log, cut) = EmbeddedLog::open(&dir, channel.limits()?)
                 .with_context(|| format!("cannot open the ordering log of channel {id}"))?;
@@ -111,32 +134,24 @@ impl Wiring {
             }
             OrderingLog::Embedded(log)
         } else {
-            let peer = self.keeper(channel)?;
+            let connection = self.connection(&keeper)?;
             let credentials = self.material().vouch(&id)?;
-            let log = RemoteLog::new(id.clone(), address.clone(), peer.connection(), credentials);
+            let address = keeper.address.clone();
+            let log = RemoteLog::new(id.clone(), address, connection, credentials);
             OrderingLog::Remote(Box::new(log))
         };
-        self.logs.lock().insert(id, (address, log.clone()));
+        self.logs.lock().insert(id, (keeper, log.clone()));
         Ok(log)
     }
 
-    /// The host that keeps a channel's ordering log.
-    fn keeper(&self, channel: &ChannelConfig) -> Result<Peer> {
-        let address = &channel.ordering.address;
-        let mut organizations = channel.organizations.iter();
-        let keeper = organizations.find(|o| o.hosts.contains(address));
-        let keeper = keeper.with_context(|| {
-            format!(
-                "channel {}: the ordering log is at {address}, which is no member's host",
-                channel.channel
-            )
-        })?;
-        let roots = keeper.msp.tls_root_certs.join("\n");
-        self.peer(&keeper.msp.msp_id, address, &roots)
+    /// To the host that keeps an ordering log.
+    fn connection(&self, keeper: &Keeper) -> Result<tonic::transport::Channel> {
+        let peer = self.peer(&keeper.msp_id, &keeper.address, &keeper.roots)?;
+        Ok(peer.connection())
     }
 
     /// The other hosts of these channels' organisations, and the logs that are kept here.
-    pub(crate) fn neighbours(&self, channels: &[Arc<ChannelConfig>]) -> Result<Neighbours> {
+    fn neighbours(&self, channels: &[Arc<ChannelConfig>]) -> Neighbours {
         let roots = tls_roots(channels);
         let mut hosts: BTreeMap<&String, &MspId> = BTreeMap::new();
         for organization in channels.iter().flat_map(|channel| &channel.organizations) {
@@ -144,15 +159,19 @@ impl Wiring {
             hosts.extend(organization.hosts.iter().map(|address| (address, id)));
         }
         hosts.remove(&self.config.address);
-        let peers = hosts.into_iter().map(|(address, msp_id)| {
+        // One that cannot be used takes nobody the others.
+        let peers = hosts.into_iter().filter_map(|(address, msp_id)| {
             let roots = roots.get(msp_id).map_or("", String::as_str);
-            self.peer(msp_id, address, roots)
+            let peer = self.peer(msp_id, address, roots);
+            let left_out = |error: &anyhow::Error| {
+                tracing::error!(%address, "a host of {msp_id} is left out: {error:#}");
+            };
+            peer.inspect_err(left_out).ok()
         });
-        let peers = peers.collect::<Result<_>>()?;
-        Ok(Neighbours {
-            peers,
+        Neighbours {
+            peers: peers.collect(),
             ordering_logs: self.kept_logs(),
-        })
+        }
     }
 
     fn peer(&self, msp_id: &MspId, address: &str, roots: &str) -> Result<Peer> {
@@ -247,14 +266,16 @@ impl Wiring {
         let configs = self.configs();
         Tls::new(&tls_options(&new, &configs))
             .with_context(|| format!("cannot use the files in {}", self.config.tls.display()))?;
-        *self.material.lock() = Arc::new(new);
-        let new = self.material();
-        self.apply()?;
-        for (id, (_, log)) in &*self.logs.lock() {
-            let config = configs.iter().find(|config| config.channel == id.as_str());
-            if let (OrderingLog::Remote(log), Some(config)) = (log, config) {
+        let new = Arc::new(new);
+        *self.material.lock() = Arc::clone(&new);
+        if let Err(error) = self.apply() {
+            *self.material.lock() = old;
+            return Err(error);
+        }
+        for (id, (keeper, log)) in &*self.logs.lock() {
+            if let OrderingLog::Remote(log) = log {
                 // The signing identity vouches for the certificate of the connection.
-                log.replace(self.keeper(config)?.connection(), new.vouch(id)?);
+                log.replace(self.connection(keeper)?, new.vouch(id)?);
             }
         }
         self.endorser.replace(Arc::clone(&new.signer));
@@ -282,20 +303,42 @@ impl Wiring {
         let _one = self.changing.lock();
         let wired = self.wired.get().context("the host has not started yet")?;
         for channel in &wired.channels {
-            let config = channel.config();
-            let known = self.logs.lock().get(channel.id()).map(|log| log.0.clone());
-            if known.is_none_or(|address| address != config.ordering.address) {
-                channel.replace_log(self.log(&config)?)?;
+            if let Err(error) = self.follow_log(channel) {
+                tracing::error!(channel = %channel.id(), "the ordering log stays where it was: {error:#}");
             }
         }
         let configs = self.configs();
         self.tls.replace(&tls_options(&self.material(), &configs))?;
-        let neighbours = self.neighbours(&configs)?;
+        let neighbours = self.neighbours(&configs);
         self.peers.lock().clone_from(&neighbours.peers);
         if let Some(host) = wired.host.upgrade() {
             host.reconfigure(neighbours);
         }
         Ok(())
+    }
+
+    /// Finds a channel's log where its configuration has it now.
+    fn follow_log(&self, channel: &Channel) -> Result<()> {
+        let config = channel.config();
+        let keeper = Keeper::of(&config)?;
+        let mut logs = self.logs.lock();
+        match logs.get_mut(channel.id()) {
+            Some((known, _)) if *known == keeper => return Ok(()),
+            // At the same place, known by other authorities.
+            Some((known, OrderingLog::Remote(log))) if known.address == keeper.address => {
+                let credentials = self.material().vouch(channel.id())?;
+                log.replace(self.connection(&keeper)?, credentials);
+                *known = keeper;
+                return Ok(());
+            }
+            Some((known, OrderingLog::Embedded(_))) if known.address == keeper.address => {
+                *known = keeper;
+                return Ok(());
+            }
+            _ => {}
+        }
+        drop(logs);
+        Ok(channel.replace_log(self.log(&config)?)?)
     }
 }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use cordon_policy::{EndorsementPolicy, smallest_set};
 use cordon_types::{MspId, RangeRead, ReadWriteSet, Version, status};
 use cordon_wire::decode;
+use cordon_wire::proposal::Proposal;
 use cordon_wire::proto::common::Envelope;
 use cordon_wire::proto::gateway::{EndorseRequest, EndorseResponse};
 use cordon_wire::proto::protos;
@@ -53,7 +54,7 @@ pub(crate) async fn endorse(
         &request.transaction_id,
     )?;
     let named = request::organizations(&request.endorsing_organizations)?;
-    let accepted = Arc::new(host.accept(proposal)?);
+    let mut accepted = Arc::new(host.accept(proposal)?);
     let signed = signed.unwrap_or_default();
 
     let mut lost: Vec<Detail> = Vec::new();
@@ -104,6 +105,9 @@ pub(crate) async fn endorse(
         let highest = heights.iter().max().copied().unwrap_or_default();
         if rounds < ROUNDS_MAX && heights.iter().any(|&height| height != highest) {
             catch_up(&accepted.channel, highest).await;
+            if !accepted.is_current() {
+                accepted = Arc::new(host.accept(Proposal::parse(&signed)?)?);
+            }
             continue;
         }
         // So they may when this host is behind on another channel, which nobody tells it.

@@ -123,7 +123,12 @@ impl OrderingLog for OrderingLogService {
                     refused: error.to_string(),
                 }),
                 Ok(Err(error)) => Err(unavailable(&error)),
-                Err(error) => Err(Status::unavailable(error.to_string())),
+                Err(error) => {
+                    tracing::error!(%error, "appending failed");
+                    Err(Status::unavailable(
+                        "the ordering log cannot be used at its host",
+                    ))
+                }
             }
         });
         let replies = self.0.measures.stream(Method::Append, replies.boxed());
@@ -157,7 +162,8 @@ impl OrderingLogService {
             service: Self(Arc::clone(&self.0)),
             records: log.read(request.position),
             kept: Vec::new(),
-            configured_at: None,
+            // What it has read already may have been a configuration.
+            configured_at: Some(request.position),
             metadata,
             extensions,
             channel_id: request.channel_id,
@@ -221,9 +227,11 @@ impl Reading {
         let channel = channel.ok_or_else(|| Status::permission_denied("access denied"))?;
         let mut height = channel.commits().height();
         loop {
-            height.mark_unchanged();
-            let reached = Position::from_bytes(&channel.ledger().info().consenter_metadata);
-            if reached.is_some_and(|reached| reached.next >= position) {
+            // What is told here is in force; the ledger is a moment earlier.
+            let told = *height.borrow_and_update();
+            let info = channel.ledger().info();
+            let reached = Position::from_bytes(&info.consenter_metadata);
+            if info.height <= told && reached.is_some_and(|reached| reached.next >= position) {
                 return Ok(());
             }
             if let Some(reason) = channel.stopped() {

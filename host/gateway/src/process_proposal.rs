@@ -26,12 +26,25 @@ pub(crate) async fn process_proposal(
         let reply = response.and_then(|response| system::reply(host, &proposal, response));
         return reply.or_else(answer_of_failure).map(Response::new);
     }
-    let accepted = Arc::new(host.accept(proposal)?);
+    let channel = proposal.channel.as_ref();
+    let channel = channel.and_then(|id| host.channels.get(id)).cloned();
+    let accepted = match (host.accept(proposal), channel, height) {
+        // It may have come with blocks that this host does not have yet.
+        (Err(Failure::ContractUnknown(_)), Some(channel), Some(height)) => {
+            catch_up(&channel, height).await;
+            host.accept(Proposal::parse(&signed)?)?
+        }
+        (accepted, ..) => accepted?,
+    };
+    let mut accepted = Arc::new(accepted);
     if accepted.asks_other_channels() {
         host.ledgers_of(&accepted).catch_up(&others).await;
     }
     if let Some(height) = height {
         catch_up(&accepted.channel, height).await;
+    }
+    if !accepted.is_current() {
+        accepted = Arc::new(host.accept(Proposal::parse(&signed)?)?);
     }
     match host.endorse_here(&accepted).await {
         Ok((reply, height)) => {

@@ -34,6 +34,11 @@ pub(crate) enum Target {
 }
 
 impl Accepted {
+    /// Whether what it was accepted by is still in force.
+    pub(crate) fn is_current(&self) -> bool {
+        Arc::ptr_eq(&self.current, &self.channel.current())
+    }
+
     /// What is called.
     pub(crate) fn contract(&self) -> &ContractId {
         match &self.target {

@@ -8,6 +8,12 @@ pub const PEM_BYTES_MAX: usize = 64 * 1024;
 /// tighter than a file.
 pub const CREATOR_BYTES_MAX: usize = 32 * 1024;
 
+/// Most certificates of each kind that an organisation names. One or two are usual.
+pub const AUTHORITIES_MAX: usize = 32;
+
+/// Most revocation lists of an organisation: one for each authority.
+pub const REVOCATION_LISTS_MAX: usize = 32;
+
 /// Bytes of creators that the cache of identities may hold per channel. Weighed by bytes, not
 /// counted, because anyone can pad a valid certificate with text without signing anything.
 pub const IDENTITY_CACHE_BYTES_MAX: u64 = 16 * 1024 * 1024;

@@ -9,6 +9,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
 use crate::chain::{self, Broken};
+use crate::limits::{AUTHORITIES_MAX, REVOCATION_LISTS_MAX};
 use crate::revocation::Revoked;
 use crate::{Certificate, Identity, IdentityError, MspConfig, NodeOus, Role, pem};
 
@@ -60,6 +61,24 @@ impl Msp {
         units.sort_unstable();
         if *enabled && (units[0].is_empty() || units.windows(2).any(|pair| pair[0] == pair[1])) {
             return Err(refuse("its role units are not four different names"));
+        }
+        for (texts, most) in [
+            (&config.root_certs, AUTHORITIES_MAX),
+            (&config.intermediate_certs, AUTHORITIES_MAX),
+            (&config.tls_root_certs, AUTHORITIES_MAX),
+            (&config.admins, AUTHORITIES_MAX),
+            (&config.revocation_list, REVOCATION_LISTS_MAX),
+        ] {
+            if texts.len() > most {
+                return Err(refuse(
+                    "it has more than 32 certificates or lists of a kind",
+                ));
+            }
+        }
+        // TLS takes every certificate of a text, so there may be one: the one that is looked at here.
+        let mut tls_roots = config.tls_root_certs.iter();
+        if tls_roots.any(|text| text.matches("-----BEGIN").count() != 1) {
+            return Err(refuse("a TLS root's text is not one certificate"));
         }
         let read = |texts: &[String]| -> Result<Vec<Certificate>, IdentityError> {
             texts

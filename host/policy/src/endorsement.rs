@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::limits::{CONTESTED_MAX, DEPTH_MAX, PRINCIPALS_MAX};
+use crate::limits::{CONTESTED_MAX, DEPTH_MAX, PRINCIPALS_MAX, TEXT_BYTES_MAX};
 use crate::{PolicyError, Principal};
 
 /// Which endorsements a transaction needs: a gate over principals and further gates.
@@ -50,7 +50,13 @@ impl EndorsementPolicy {
                 contested: contested.len(),
             });
         }
-        Ok(Self { root, contested })
+        let policy = Self { root, contested };
+        // What came as a message is written into documents as text, and has to read back.
+        let bytes = policy.to_string().len();
+        if bytes > TEXT_BYTES_MAX {
+            return Err(PolicyError::TooLong { bytes });
+        }
+        Ok(policy)
     }
 
     /// Every mention of a principal, in text order, repeated as often as it is mentioned.

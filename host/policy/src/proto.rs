@@ -260,12 +260,49 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_would_be_too_long_as_a_text_is_refused_as_a_message() {
+        let mut identities = Vec::new();
+        let leaf = |index: usize| SignaturePolicy {
+            r#type: Some(signature_policy::Type::SignedBy(
+                i32::try_from(index).unwrap(),
+            )),
+        };
+        let within = |rule: SignaturePolicy| SignaturePolicy {
+            r#type: Some(signature_policy::Type::NOutOf(signature_policy::NOutOf {
+                n: 1,
+                rules: vec![rule],
+            })),
+        };
+        let rules = (0..950).map(|index| {
+            let one = EndorsementPolicy::parse(&format!("OR('Organisation{index}.peer')")).unwrap();
+            identities.extend(one.to_proto().identities);
+            (0..DEPTH_MAX - 1).fold(leaf(index), |rule, _| within(rule))
+        });
+        let rules: Vec<_> = rules.collect();
+        let rule = signature_policy::NOutOf { n: 1, rules };
+        let envelope = SignaturePolicyEnvelope {
+            version: 0,
+            rule: Some(SignaturePolicy {
+                r#type: Some(signature_policy::Type::NOutOf(rule)),
+            }),
+            identities,
+        };
+        let refused = EndorsementPolicy::from_proto(&envelope);
+        assert!(
+            matches!(refused, Err(PolicyError::TooLong { .. })),
+            "{refused:?}"
+        );
+    }
+
     proptest! {
         #[test]
         fn decoding_is_the_inverse_of_encoding(policy in any_policy()) {
             let bytes = encode(&policy.to_proto());
             let envelope = decode(&bytes, "endorsement policy").unwrap();
-            prop_assert_eq!(EndorsementPolicy::from_proto(&envelope).unwrap(), policy);
+            let read = EndorsementPolicy::from_proto(&envelope).unwrap();
+            prop_assert_eq!(EndorsementPolicy::parse(&read.to_string()).unwrap(), read.clone());
+            prop_assert_eq!(read, policy);
         }
     }
 }

@@ -184,9 +184,6 @@ fn check_config<V: IdentityVerifier + ConfigVerifier>(
     rules: &ChannelRules,
 ) -> Result<(), Verdict> {
     let refuse = |reason| Verdict::refused(ValidationCode::InvalidConfigTransaction, reason);
-    verifier
-        .verify_config(config.sequence, &config.document)
-        .map_err(|text| refuse(Reason::Config(text)))?;
     let count = config.approvals.len();
     if count > ENDORSEMENTS_MAX {
         return Err(refuse(Reason::TooManyEndorsements(count)));
@@ -208,7 +205,11 @@ fn check_config<V: IdentityVerifier + ConfigVerifier>(
     rules
         .governance
         .evaluate(&approved)
-        .map_err(|refusal| refuse(Reason::ConfigApprovals(refusal)))
+        .map_err(|refusal| refuse(Reason::ConfigApprovals(refusal)))?;
+    // Last: it costs the most, and only those who may change the channel can ask for it.
+    verifier
+        .verify_config(config.sequence, &config.document)
+        .map_err(|text| refuse(Reason::Config(text)))
 }
 
 /// Hosts endorse successes only, so this takes hosts that do otherwise. A response that is absent has

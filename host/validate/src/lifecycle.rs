@@ -4,7 +4,7 @@
 //! endorsing hosts' word, as any contract's answer is. Here it is checked that those have endorsed
 //! whose word it takes, and that nothing else is written.
 
-use cordon_lifecycle::{Definition, EndorsementRule, Entry};
+use cordon_lifecycle::{Definition, EndorsementRule, Entry, Key};
 use cordon_policy::{EndorsementPolicy, Signer, SignerRole};
 use cordon_types::{ContractId, MspId, ValidationCode};
 use cordon_wire::transaction::Transaction;
@@ -52,6 +52,14 @@ pub(crate) fn check_writes(
             }
         }
     }
+    // Who has left since an approval was counted counts for nothing.
+    if defined.is_some()
+        && let Some(gone) =
+            approvals_read(transaction).find(|msp_id| !rules.members.contains(msp_id))
+    {
+        let text = format!("it counts the approval of {gone}, which is no member any more");
+        return Err(malformed(text));
+    }
     // A new version may bring its own state into order, and nobody else's.
     for set in &transaction.rw_set.contracts {
         let own = set.contract.is_lifecycle() || Some(&set.contract) == defined.as_ref();
@@ -85,6 +93,12 @@ fn check_definition(
         ));
     }
     if let EndorsementRule::Policy(policy) = &definition.endorsement {
+        // It stands in the channel's document as text from then on.
+        if EndorsementPolicy::parse(&policy.to_string()).as_ref() != Ok(policy) {
+            return Err(format!(
+                "endorsement policy of contract {contract}: its text does not read back"
+            ));
+        }
         let principals = policy.principals().into_iter();
         let mut strangers = principals.filter(|p| !rules.members.contains(&p.msp_id));
         if let Some(stranger) = strangers.next() {
@@ -95,6 +109,17 @@ fn check_definition(
         }
     }
     Ok(())
+}
+
+/// The organisations whose approvals a transaction rests on.
+fn approvals_read(transaction: &Transaction) -> impl Iterator<Item = MspId> + '_ {
+    let sets = transaction.rw_set.contracts.iter();
+    let sets = sets.filter(|set| set.contract.is_lifecycle());
+    let reads = sets.flat_map(|set| &set.reads);
+    reads.filter_map(|read| match read.key.parse() {
+        Ok(Key::Approval { msp_id, .. }) => Some(msp_id),
+        _ => None,
+    })
 }
 
 /// What a transaction writes in the namespace of definitions.

@@ -92,6 +92,7 @@ fn sign(dir: &Path, signer: &Signer, time: i64) {
         height,
         last.hash(),
         last.commit_hash,
+        last.consenter_metadata.clone(),
         time,
     );
     fs::write(dir.join(CHECKPOINT), signed.unwrap().to_text()).unwrap();
@@ -352,6 +353,11 @@ async fn a_damaged_snapshot_is_refused_by_its_fault_and_nothing_is_installed() {
             "checkpoint's digest",
             Box::new(|dir| rewrite(dir, |text| flipped(&text, "stateDigest"))),
             "its checkpoint names another state digest after block 4".into(),
+        ),
+        (
+            "checkpoint's place in the log",
+            Box::new(|dir| rewrite(dir, |text| flipped(&text, "logPosition"))),
+            "its checkpoint names another place in the ordering log after block 4".into(),
         ),
         (
             "checkpoint's signature",

@@ -1,6 +1,7 @@
 //! What may follow a configuration, and what may not be in any.
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use cordon_identity::SignatureCache;
@@ -121,14 +122,7 @@ impl ChannelConfig {
     fn check_addresses(&self) -> Result<(), ConfigError> {
         let mut addresses = BTreeSet::new();
         for address in self.organizations.iter().flat_map(|o| &o.hosts) {
-            let (host, port) = address.rsplit_once(':').unwrap_or_default();
-            let good = !host.is_empty()
-                && address.len() <= ADDRESS_BYTES_MAX
-                && host
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
-                && port.parse::<u16>().is_ok_and(|port| port > 0);
-            if !good {
+            if !is_address(address) {
                 let address = address.chars().take(64).collect();
                 return Err(ConfigError::Address { address });
             }
@@ -177,6 +171,34 @@ impl OrganizationConfig {
     }
 }
 
+/// `host:port`, the host as an IPv4 address, an IPv6 address in brackets or a name of DNS: what every
+/// host can connect to and find in a certificate.
+fn is_address(address: &str) -> bool {
+    let Some((host, port)) = address.rsplit_once(':') else {
+        return false;
+    };
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let ipv6 = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let good = if let Some(ipv6) = ipv6 {
+        ipv6.parse::<Ipv6Addr>().is_ok()
+    } else {
+        // A name whose last label is a number is an address that is none.
+        let last = host.rsplit('.').next().unwrap_or_default();
+        let numeric = last.bytes().all(|b| b.is_ascii_digit());
+        host.parse::<Ipv4Addr>().is_ok() || (!numeric && host.split('.').all(label))
+    };
+    good && address.len() <= ADDRESS_BYTES_MAX && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
 /// Whether all that these organisations could sign would do.
 fn satisfiable(policy: &EndorsementPolicy, able: &BTreeSet<MspId>) -> Result<(), String> {
     let principals = policy.principals().into_iter().enumerate();
@@ -194,4 +216,45 @@ fn satisfiable(policy: &EndorsementPolicy, able: &BTreeSet<MspId>) -> Result<(),
     policy
         .evaluate(&signers)
         .map_err(|refusal| refusal.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_what_every_host_can_connect_to() {
+        for good in [
+            "127.0.0.1:7051",
+            "hospital.example:1",
+            "a:65535",
+            "[2001:db8::1]:7051",
+            "h-1.a-b:80",
+        ] {
+            assert!(is_address(good), "{good}");
+        }
+        for bad in [
+            "",
+            ":7051",
+            "hospital",
+            "hospital:",
+            "hospital:0",
+            "hospital:65536",
+            "2001:db8::1:7051",
+            "[2001:db8::1:7051",
+            "[hospital]:7051",
+            "a..b:1",
+            ".a:1",
+            "a.:1",
+            "-a:1",
+            "a_b:1",
+            "a b:1",
+            "1.2.3:1",
+            "1.2.3.256:1",
+            "http://a:1",
+        ] {
+            assert!(!is_address(bad), "{bad}");
+        }
+        assert!(!is_address(&format!("{}.a:1", "a".repeat(64))));
+    }
 }

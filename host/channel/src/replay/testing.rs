@@ -11,6 +11,7 @@ use cordon_identity::{
     CertificateAuthority, IssueRequest, MspConfig, Signer, SigningKey, Validity,
 };
 use cordon_ledger::{CommitBlock, Ledger, Options};
+use cordon_order::Position;
 use cordon_types::{Caller, ContractId, ReadWriteSet, TxId, ValidationCode};
 use cordon_validate::{Checked, check, commit_hash, judge, needs, prepare, updates};
 use cordon_wire::proposal::{NewProposal, Proposal};
@@ -371,7 +372,12 @@ impl Town {
         let verdicts = judge(number, &checked, &self.chain.load(needs(&checked))).unwrap();
         let codes: Vec<ValidationCode> = verdicts.iter().map(|verdict| verdict.code).collect();
         let previous = Bytes::copy_from_slice(&self.chain.hash());
-        let mut block = block::assemble(number, previous, envelopes, 0, Bytes::new());
+        // One record for each envelope, and the cut.
+        let end = Position {
+            next: 1_000 * number,
+            ..Position::default()
+        };
+        let mut block = block::assemble(number, previous, envelopes, 0, end.to_bytes());
         let header_hash = block::header_hash(block.header.as_ref().unwrap());
         let changes = updates(number, &checked, &verdicts);
         let hash = commit_hash(self.chain.state_digest(), header_hash, &codes, changes);

@@ -239,7 +239,8 @@ fn a_block_that_was_changed_is_not_replayed() {
     envelope[at..at + 3].copy_from_slice(b"two");
     data[0] = envelope.into();
     let previous = block.header.previous_hash.clone();
-    let mut again = cordon_wire::block::assemble(1, previous, data, 0, Bytes::new());
+    let place_in_log = block.consenter_metadata.clone();
+    let mut again = cordon_wire::block::assemble(1, previous, data, 0, place_in_log);
     cordon_wire::block::set_verdicts(&mut again, &block.codes, block.commit_hash);
     let text = error(cordon_wire::encode(&again).to_vec());
     assert_eq!(

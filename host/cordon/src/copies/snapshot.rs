@@ -79,6 +79,7 @@ pub(super) fn copy_blocks(
         height,
         last.hash(),
         last.commit_hash,
+        last.consenter_metadata.clone(),
         now.as_secs().cast_signed(),
     )?)
 }
@@ -159,6 +160,10 @@ fn verify(
     ensure!(
         chain.state_digest() == checkpoint.state_digest,
         "its checkpoint names another state digest after block {last}"
+    );
+    ensure!(
+        chain.log_position() == checkpoint.log_position,
+        "its checkpoint names another place in the ordering log after block {last}"
     );
     let signer = checkpoint.verify(chain.membership())?;
     Ok(VerifiedSnapshot {

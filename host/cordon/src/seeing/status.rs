@@ -59,7 +59,7 @@ impl Watched {
 
     fn channel(&self, channel: &Channel) -> Value {
         let lag = self.lag(channel);
-        let (state, reason) = if let Some(reason) = channel.stopped() {
+        let (state, reason) = if let Some(reason) = channel.stopped_because() {
             ("stopped", Some(reason))
         } else if lag > 0 {
             ("catching up", None)
