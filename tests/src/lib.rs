@@ -5,6 +5,8 @@
 //! - [`Client`](cordon_client::Client)s and [`Raw`] gRPC stubs for its users.
 //! - [`craft`]: proposals and transactions, changed in one place and signed again or not.
 //! - [`PeerCli`]: Fabric's command line, message by message; [`Bundle`]: its parser of configurations.
+//! - [`Load`]: clients that do not stop.
+//! - [`Members`]: changes of a channel's configuration.
 //! - [`Table`]: cases that all run before the first failure is told.
 //! - [`Standing`]: where a host is on the channel, for "nothing has changed".
 //!
@@ -22,6 +24,8 @@ mod emr;
 mod fabric_config;
 mod http;
 mod ledger;
+mod load;
+mod members;
 mod network;
 mod peer_cli;
 mod process;
@@ -37,6 +41,8 @@ pub use emr::{as_json, create_emr, emr_of, evaluate, note, submit};
 pub use fabric_config::Bundle;
 pub use http::get;
 pub use ledger::{Standing, blocks, blocks_on, chain_info, standing_on, state_of};
+pub use load::{Load, Loaded, may_be_tried_again};
+pub use members::Members;
 pub use network::{CHANNEL, CLINIC, HOSPITAL, Network, NetworkFile};
 pub use peer_cli::{Broadcast, Fetch, Invoke, PeerCli};
 pub use process::{HostProcess, PATIENCE, binary, eventually, eventually_async};

@@ -297,7 +297,17 @@ impl Network {
 
     /// A new connection to an organisation's host.
     pub fn connection(&self, organization: &str) -> Channel {
-        let file = self.connection_file(organization);
+        self.connect(&self.connection_file(organization))
+    }
+
+    /// A client for `organisation/user` at a further host of that organisation.
+    pub fn client_of_host(&self, host: &str, caller: &str) -> Client {
+        let path = self.dir().join(format!("hosts/{host}/connection.json"));
+        let file = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        Client::new(CHANNEL, self.signer(caller), self.connect(&file))
+    }
+
+    fn connect(&self, file: &serde_json::Value) -> Channel {
         let text = |name: &str| file[name].as_str().unwrap().to_owned();
         let tls_ca = self.dir().join(text("tlsCACertPath"));
         let endpoint = Endpoint {

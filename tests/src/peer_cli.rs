@@ -1,6 +1,7 @@
 //! Fabric's own command line, `peer`, message by message: for each of its commands the calls that it
 //! makes, in its order, and the checks that it makes of the answers (`WIRE.md` section 19).
 
+mod lifecycle;
 mod messages;
 mod streams;
 
@@ -277,8 +278,29 @@ impl PeerCli {
             ));
         }
         let envelope = self.transaction(&signed, &responses)?;
+        self.order(&mut broadcast, channel, &id, envelope, invoke.waits)
+            .await?;
+        if first.endorsement.is_none() {
+            return Err("endorsement failure during invoke".to_owned());
+        }
+        let payload = protos::ProposalResponsePayload::decode(first.payload.clone());
+        let action = payload.map_err(|error| error.to_string())?.extension;
+        let action = protos::ChaincodeAction::decode(action).map_err(|error| error.to_string())?;
+        Ok((action.response.ok_or("no response in the payload")?, id))
+    }
+
+    /// Sends a transaction to an orderer; with `--waitForEvent` it has to be valid on every one of
+    /// `--peerAddresses`.
+    async fn order(
+        &self,
+        broadcast: &mut Broadcast,
+        channel: &str,
+        id: &TxId,
+        envelope: common::Envelope,
+        waits: bool,
+    ) -> Result<()> {
         let mut events = Vec::new();
-        if invoke.waits {
+        if waits {
             for peer in &self.peers {
                 let seek = self.seek(channel, newest().unwrap(), specified(u64::MAX).unwrap());
                 events.push(Blocks::filtered(peer, seek).await?);
@@ -294,16 +316,10 @@ impl PeerCli {
             ));
         }
         for mut events in events {
-            events.until(&id).await?;
+            events.until(id).await?;
         }
         broadcast.close();
-        if first.endorsement.is_none() {
-            return Err("endorsement failure during invoke".to_owned());
-        }
-        let payload = protos::ProposalResponsePayload::decode(first.payload.clone());
-        let action = payload.map_err(|error| error.to_string())?.extension;
-        let action = protos::ChaincodeAction::decode(action).map_err(|error| error.to_string())?;
-        Ok((action.response.ok_or("no response in the payload")?, id))
+        Ok(())
     }
 }
 

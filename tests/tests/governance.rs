@@ -3,84 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cordon_tests::{
-    CHANNEL, CLINIC, Cli, HOSPITAL, Network, REPORTS, SCHOOL, create_emr, eventually_async,
-    standing_on,
+    CHANNEL, CLINIC, HOSPITAL, Members, Network, REPORTS, SCHOOL, cordon, create_emr,
+    eventually_async, standing_on,
 };
-use serde_json::Value;
-use tempfile::TempDir;
-
-/// A network whose configuration is changed.
-struct Members<'a> {
-    network: &'a Network,
-    channel: &'a str,
-    files: TempDir,
-}
-
-impl<'a> Members<'a> {
-    fn of(network: &'a Network, channel: &'a str) -> Self {
-        let files = tempfile::tempdir().unwrap();
-        Self {
-            network,
-            channel,
-            files,
-        }
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.files.path().join(name)
-    }
-
-    fn propose(&self, admin: &str, change: &[&str]) -> Cli {
-        let out = self.file("change.json");
-        let fixed = [
-            "channel",
-            "propose",
-            "--as",
-            admin,
-            "--channel",
-            self.channel,
-        ];
-        let out = ["--out", out.to_str().unwrap()];
-        self.network.cli(&[&fixed[..], &out, change].concat())
-    }
-
-    fn sign(&self, admin: &str) -> Cli {
-        let file = self.file("change.json");
-        let args = ["channel", "sign", "--as", admin, file.to_str().unwrap()];
-        self.network.cli(&args)
-    }
-
-    /// Proposed by the first, signed by the others, in force.
-    fn change(&self, admins: &[&str], change: &[&str]) {
-        let (first, others) = admins.split_first().unwrap();
-        let mut last = self.propose(first, change);
-        assert_eq!(last.code, 0, "{last:?}");
-        for admin in others {
-            assert!(last.stdout.contains("not in force yet"), "{last:?}");
-            last = self.sign(admin);
-            assert_eq!(last.code, 0, "{last:?}");
-        }
-        assert!(last.stdout.contains("in force since block"), "{last:?}");
-    }
-
-    fn config(&self, admin: &str) -> Value {
-        let args = [
-            "channel",
-            "config",
-            "--as",
-            admin,
-            "--channel",
-            self.channel,
-            "--json",
-        ];
-        let found = self.network.cli(&args);
-        assert_eq!(found.code, 0, "{found:?}");
-        found.json()
-    }
-}
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -332,4 +260,69 @@ async fn the_ordering_log_moves_to_another_address() {
     })
     .await;
     network.settled().await;
+}
+
+/// Whoever comes second is told, and can propose the same on what is in force now.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_proposals_for_one_version_the_second_is_overtaken() {
+    let network = Network::start().await;
+    let members = Members::of(&network, CHANNEL);
+    for (file, admin, max) in [
+        ("first.json", "hospital/admin", "7"),
+        ("second.json", "clinic/admin", "8"),
+    ] {
+        let proposed = members.propose_in(file, admin, &["--block-transactions-max", max]);
+        assert_eq!(proposed.code, 0, "{proposed:?}");
+    }
+    let signed = members.sign_in("first.json", "clinic/admin");
+    assert!(
+        signed.stdout.contains("in force since block 1"),
+        "{signed:?}"
+    );
+    network.settled().await;
+    for admin in BOTH {
+        let late = members.sign_in("second.json", admin);
+        assert_eq!(late.code, 1, "{late:?}");
+        let told = "the proposal is for version 1 of the configuration of channel providers, and the next is 2: propose it again on what is in force";
+        assert!(late.stderr.contains(told), "{late:?}");
+    }
+    let transactions_max =
+        |admin: &str| members.config(admin)["config"]["batch"]["transactions_max"].clone();
+    assert_eq!(transactions_max("clinic/admin"), 7);
+    members.change(&BOTH, &["--block-transactions-max", "8"]);
+    assert_eq!(transactions_max("hospital/admin"), 8);
+}
+
+/// Both are complete before either is ordered: the ledger has one of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_complete_proposals_at_once_one_takes_effect() {
+    let network = Network::start().await;
+    let members = Members::of(&network, CHANNEL);
+    let files = ["first.json", "second.json"];
+    for (file, max) in files.into_iter().zip(["7", "8"]) {
+        let proposed =
+            members.propose_in(file, "hospital/admin", &["--block-transactions-max", max]);
+        assert_eq!(proposed.code, 0, "{proposed:?}");
+    }
+    let dir = network.dir_text();
+    let signing = files.map(|file| {
+        let (file, dir) = (members.file(file), dir.to_owned());
+        std::thread::spawn(move || {
+            let dir = ["--dir", &dir, "--as", "clinic/admin", text(&file)];
+            cordon(&[&["channel", "sign"][..], &dir].concat())
+        })
+    });
+    let signed = signing.map(|signing| signing.join().unwrap());
+    let effective: Vec<bool> = signed
+        .iter()
+        .map(|signed| signed.code == 0 && signed.stdout.contains("in force since block"))
+        .collect();
+    assert_eq!(effective.iter().filter(|e| **e).count(), 1, "{signed:?}");
+    let overtaken = &signed[usize::from(effective[0])];
+    assert_eq!(overtaken.code, 1, "{overtaken:?}");
+    network.settled().await;
+    let config = members.config("clinic/admin");
+    assert_eq!(config["version"], 1);
+    let expected = if effective[0] { 7 } else { 8 };
+    assert_eq!(config["config"]["batch"]["transactions_max"], expected);
 }

@@ -40,7 +40,7 @@ pub(crate) enum GovernanceCommand {
     ///
     /// Examples:
     ///   cordon channel propose providers.json --as hospital/admin --out change.json
-    ///   cordon channel propose --as hospital/admin --out change.json --revoke clinic-crl.pem=ClinicMSP
+    ///   cordon channel propose --as hospital/admin --out change.json --revoke ClinicMSP=clinic-crl.pem
     #[command(verbatim_doc_comment)]
     Propose(Box<ProposeArgs>),
     /// Approve a proposal: shows the difference from today's configuration, checks it, adds the

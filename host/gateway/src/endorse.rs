@@ -137,12 +137,9 @@ fn plan(
     lost: &[Detail],
 ) -> Result<Vec<Endorser>, Failure> {
     let channel = &accepted.channel;
-    let members: Vec<&MspId> = accepted.current.config().members().collect();
-    let neighbours = host.neighbours();
-    let usable: Vec<&Peer> = neighbours
-        .peers
-        .iter()
-        .filter(|peer| members.contains(&&peer.msp_id))
+    let usable: Vec<Peer> = host
+        .others_of(accepted)
+        .into_iter()
         .filter(|peer| !lost.iter().any(|detail| detail.address == peer.address))
         .collect();
     let unreachable = || {
@@ -178,14 +175,14 @@ fn plan(
     } else {
         named.to_vec()
     };
-    let mut others = usable.clone();
+    let mut others = usable;
     let mut this = true;
     let mut endorsers = Vec::with_capacity(set.len());
     for msp_id in set {
         if msp_id == host.msp_id && std::mem::take(&mut this) {
             endorsers.push(Endorser::This);
         } else if let Some(index) = others.iter().position(|peer| peer.msp_id == msp_id) {
-            endorsers.push(Endorser::Other(Box::new(others.remove(index).clone())));
+            endorsers.push(Endorser::Other(Box::new(others.remove(index))));
         } else if lost.iter().any(|detail| detail.msp_id == msp_id.as_str()) {
             return Err(unreachable());
         } else {

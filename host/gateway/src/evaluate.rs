@@ -59,13 +59,8 @@ async fn elsewhere(
 ) -> Result<EvaluateResponse, Failure> {
     let mut details = Vec::new();
     let height = accepted.channel.ledger().height();
-    let members: Vec<&MspId> = accepted.current.config().members().collect();
-    let neighbours = host.neighbours();
-    let peers = neighbours
-        .peers
-        .iter()
-        .filter(|peer| targets.contains(&peer.msp_id) && members.contains(&&peer.msp_id));
-    for peer in peers {
+    let peers = host.others_of(accepted).into_iter();
+    for peer in peers.filter(|peer| targets.contains(&peer.msp_id)) {
         let detail = |message: String| Detail {
             address: peer.address.clone(),
             msp_id: peer.msp_id.to_string(),

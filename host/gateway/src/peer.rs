@@ -1,11 +1,13 @@
 //! Another organisation's host, as this one asks it for endorsements.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use cordon_types::{ChannelId, MspId};
 use cordon_wire::proto::protos;
 use cordon_wire::proto::protos::endorser_client::EndorserClient;
+use parking_lot::Mutex;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request, Status};
 
@@ -47,6 +49,8 @@ pub struct Peer {
     pub(crate) address: String,
     connection: Channel,
     client: EndorserClient<Channel>,
+    /// When it could not be reached, unless it has answered since.
+    lost: Arc<Mutex<Option<Instant>>>,
 }
 
 /// What another host said.
@@ -103,6 +107,7 @@ impl Peer {
             address,
             connection,
             client,
+            lost: Arc::default(),
         })
     }
 
@@ -114,6 +119,13 @@ impl Peer {
     /// Where it is.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// When it could not be reached, unless it has answered since. Whoever asks those first that were
+    /// reached, and then those lost longest ago, waits for a host that is gone once, as long as another
+    /// one does.
+    pub(crate) fn lost(&self) -> Option<Instant> {
+        *self.lost.lock()
     }
 
     /// The connection, for other services of the same host.
@@ -134,7 +146,8 @@ impl Peer {
         height::put(request.metadata_mut(), height);
         height::put_others(request.metadata_mut(), others);
         put_trace(request.metadata_mut());
-        match tokio::time::timeout(ANSWER_MAX, client.process_proposal(request)).await {
+        let answer = match tokio::time::timeout(ANSWER_MAX, client.process_proposal(request)).await
+        {
             Ok(Ok(reply)) => {
                 let height = height::of(reply.metadata());
                 PeerAnswer::Reply(reply.into_inner(), height)
@@ -144,7 +157,10 @@ impl Peer {
             }
             Ok(Err(status)) => PeerAnswer::Refused(status.message().to_owned()),
             Err(_) => PeerAnswer::Unreachable("no answer in time".to_owned()),
-        }
+        };
+        let lost = matches!(answer, PeerAnswer::Unreachable(_)).then(Instant::now);
+        *self.lost.lock() = lost;
+        answer
     }
 }
 

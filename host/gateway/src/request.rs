@@ -12,6 +12,7 @@ use cordon_wire::proposal::Proposal;
 use cordon_wire::proto::protos;
 
 use crate::host::{Host, now};
+use crate::peer::Peer;
 use crate::status::{Failure, chaincode_response};
 use crate::system::lifecycle;
 
@@ -178,6 +179,25 @@ impl Host {
                 ))
             })?;
         Ok(Target::Contract(installed))
+    }
+
+    /// The channel's other hosts, in the order in which they are best asked: an organisation may have
+    /// hosts that are on its other channels only, and some may not be there.
+    pub(crate) fn others_of(&self, accepted: &Accepted) -> Vec<Peer> {
+        let organizations = &accepted.current.config().organizations;
+        let on_channel = |peer: &&Peer| {
+            let mut same = organizations.iter();
+            same.any(|o| o.msp.msp_id == peer.msp_id && o.hosts.contains(&peer.address))
+        };
+        let neighbours = self.neighbours();
+        let mut peers: Vec<Peer> = neighbours
+            .peers
+            .iter()
+            .filter(on_channel)
+            .cloned()
+            .collect();
+        peers.sort_by_cached_key(Peer::lost);
+        peers
     }
 
     /// The heights of the other channels that this host shares with an organisation, if the contract

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cordon_execute::Profile;
 use cordon_types::ChannelId;
 use cordon_wire::proto::common::Envelope;
 use cordon_wire::proto::cordon::ordering::v1::ordering_log_server::OrderingLogServer;
@@ -44,8 +45,9 @@ use crate::{commit_status, endorse, evaluate, process_proposal, submit};
 /// Largest request: an envelope that ordering takes, and what is around it. Requests are decoded
 /// before it is known who sends them, so this is what a stranger can make the host hold.
 const REQUEST_BYTES_MAX: usize = cordon_order::ENVELOPE_BYTES_MAX + (1 << 20);
-/// Largest proposal: arguments and transient data have half a megabyte.
-const PROPOSAL_BYTES_MAX: usize = 2 << 20;
+/// What is around the component in a proposal that installs its package: two tar files, `metadata.json`,
+/// the proposal's headers.
+const AROUND_COMPONENT_BYTES_MAX: usize = 256 << 10;
 /// Largest request for blocks.
 const SEEK_BYTES_MAX: usize = 128 << 10;
 /// Largest answer, as Fabric has it.
@@ -139,7 +141,7 @@ pub async fn serve(
         )
         .add_service(
             EndorserServer::new(service.clone())
-                .max_decoding_message_size(PROPOSAL_BYTES_MAX)
+                .max_decoding_message_size(proposal_bytes_max())
                 .max_encoding_message_size(ANSWER_BYTES_MAX),
         )
         .add_service(
@@ -172,6 +174,12 @@ pub async fn serve(
     };
     accepting.abort();
     result.map_err(|error| ServeError::Listener(error.to_string()))
+}
+
+/// Largest proposal: one with a package of the largest component that hosts accept, though no compressor
+/// makes it smaller. Arguments and transient data of contracts have half a megabyte.
+fn proposal_bytes_max() -> usize {
+    Profile::default().component_bytes_max + AROUND_COMPONENT_BYTES_MAX
 }
 
 /// The standard health service: every service is serving until a channel stops on this host.

@@ -31,6 +31,19 @@ impl PeerCli {
         args: &[&str],
         is_init: bool,
     ) -> (SignedProposal, TxId) {
+        let args = args.iter().map(|arg| Bytes::from((*arg).to_owned()));
+        self.proposal_of(header_type, channel, contract, args.collect(), is_init)
+    }
+
+    /// The same with arguments that are no text.
+    pub(super) fn proposal_of(
+        &self,
+        header_type: HeaderType,
+        channel: &str,
+        contract: &str,
+        args: Vec<Bytes>,
+        is_init: bool,
+    ) -> (SignedProposal, TxId) {
         let nonce = nonce();
         let id = tx_id(&nonce, &self.creator);
         let chaincode_id = Some(protos::ChaincodeId {
@@ -51,10 +64,7 @@ impl PeerCli {
             r#type: GOLANG,
             chaincode_id,
             input: Some(protos::ChaincodeInput {
-                args: args
-                    .iter()
-                    .map(|arg| Bytes::from((*arg).to_owned()))
-                    .collect(),
+                args,
                 is_init,
                 ..Default::default()
             }),

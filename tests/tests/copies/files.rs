@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bytes::Bytes;
-use cordon_client::{Client, Endpoint};
+use cordon_client::Client;
 use cordon_identity::{Signer, SigningKey};
 use cordon_journal::{Journal, Options, Reader, scan};
-use cordon_tests::{CHANNEL, Cli, Network, eventually_async};
+use cordon_tests::{Cli, Network, eventually_async};
 
 /// A folder below the network's own, as text.
 pub(crate) fn below(network: &Network, name: &str) -> String {
@@ -82,17 +81,7 @@ pub(crate) fn host_signer(network: &Network, organization: &str) -> Signer {
 
 /// A client for `caller` at a further host of its organisation.
 pub(crate) fn client_at_further(network: &Network, host: &str, caller: &str) -> Client {
-    let path = network.dir().join(format!("hosts/{host}/connection.json"));
-    let file: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    let text = |name: &str| file[name].as_str().unwrap().to_owned();
-    let tls_ca = network.dir().join(text("tlsCACertPath"));
-    let endpoint = Endpoint {
-        address: text("endpoint"),
-        server_name: text("serverName"),
-        tls_ca_pem: fs::read_to_string(tls_ca).unwrap(),
-    };
-    let signer: Arc<Signer> = network.signer(caller);
-    Client::new(CHANNEL, signer, endpoint.connect_lazy().unwrap())
+    network.client_of_host(host, caller)
 }
 
 /// A snapshot by the host of `admin`; height, block hash and digest.

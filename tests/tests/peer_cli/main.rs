@@ -10,6 +10,7 @@ mod broadcast;
 mod commands;
 mod configuration;
 mod environment;
+mod lifecycle;
 mod refusals;
 
 use cordon_tests::{CHANNEL, Invoke, PeerCli, emr_of};

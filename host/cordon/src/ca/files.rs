@@ -134,7 +134,7 @@ impl Organization {
     pub(super) fn identities(&self) -> Result<Vec<Identity>> {
         let root = self.dir.path();
         let mut folders = vec![root.join("host")];
-        for group in ["peers", "orderers", "users"] {
+        for group in ["hosts", "peers", "orderers", "users"] {
             if root.join(group).is_dir() {
                 folders.extend(files(&root.join(group))?);
             }

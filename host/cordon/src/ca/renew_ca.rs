@@ -86,7 +86,7 @@ fn prepare(args: &RenewCaArgs, organization: &Organization, output: &Output) -> 
          What to do now:\n  \
          1. propose on every channel of {name} that its root_certs and tls_root_certs hold the old and the new certificate (cordon channel propose)\n  \
          2. when that is committed everywhere: cordon ca renew-ca {name} --switch, and from then on the new ones issue\n  \
-         3. renew everybody (cordon ca renew) and let the hosts know (cordon host reload)\n  \
+         3. renew the hosts (cordon ca renew) and let them know (cordon host reload), then renew everybody else\n  \
          4. propose on every channel that the old certificates go",
         day(validity.not_after),
         texts.join("\n")
@@ -143,8 +143,9 @@ fn switch(organization: &Organization, output: &Output) -> Result<()> {
     }
     let text = format!(
         "the new authorities of {name} issue from now on; the old ones are still trusted.\n\
-         Renew everybody (cordon ca renew ORG/NAME; cordon ca list --organization {name} shows them), let the hosts know\n\
-         (cordon host reload), then propose on every channel that the old certificates go (cordon channel propose)"
+         Renew the hosts (cordon ca renew ORG/NAME; cordon ca list --organization {name} shows all) and let them know\n\
+         (cordon host reload), then renew everybody else: a host knows the new authorities' admins once it is reloaded.\n\
+         Then propose on every channel that the old certificates go (cordon channel propose)"
     );
     output.result(&text, &json!({ "organization": name, "switched": true }));
     Ok(())
