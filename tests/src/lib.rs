@@ -20,6 +20,7 @@
 mod cli;
 pub mod craft;
 mod deploy;
+mod developer;
 mod emr;
 mod fabric_config;
 mod http;
@@ -37,6 +38,7 @@ mod town;
 pub use cli::{Cli, cordon};
 pub use cordon_fuzz_bodies::Random;
 pub use deploy::{Deployed, town_with};
+pub use developer::{Shell, change, commands, root, run};
 pub use emr::{as_json, create_emr, emr_of, evaluate, note, submit};
 pub use fabric_config::Bundle;
 pub use http::get;

@@ -72,13 +72,25 @@ impl HostProcess {
     /// # Errors
     /// What it wrote to stderr, when it ended before or did not write such a line in time.
     pub fn line(&mut self, prefix: &str) -> Result<String, String> {
+        self.line_that(&format!("{prefix:?}"), |line| line.starts_with(prefix))
+    }
+
+    /// The same for a line with this text in it.
+    ///
+    /// # Errors
+    /// As [`HostProcess::line`].
+    pub fn line_with(&mut self, text: &str) -> Result<String, String> {
+        self.line_that(&format!("with {text:?}"), |line| line.contains(text))
+    }
+
+    fn line_that(&mut self, what: &str, is: impl Fn(&str) -> bool) -> Result<String, String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
                 Ok(line) => {
                     self.stdout.push(line.clone());
-                    if line.starts_with(prefix) {
+                    if is(&line) {
                         return Ok(line);
                     }
                 }
@@ -87,7 +99,7 @@ impl HostProcess {
                     return Err(format!("{status}: {}", self.stderr()));
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    return Err(format!("no line {prefix:?} in time: {}", self.stderr()));
+                    return Err(format!("no line {what} in time: {}", self.stderr()));
                 }
             }
         }

@@ -6,90 +6,12 @@
     reason = "a test that cannot go on says so"
 )]
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use cordon_tests::{Cli, Table, binary, cordon, town_text};
+use cordon_tests::{Shell, Table, binary, change, commands, cordon, root, run, town_text};
 use serde_json::{Value, json};
-
-fn root() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    root.canonicalize().unwrap()
-}
-
-/// The commands of a document: what stands in its blocks of `sh`, below the heading if one is given.
-fn commands(text: &str, heading: Option<&str>) -> Vec<String> {
-    let mut section = heading.is_none();
-    let mut block: Option<String> = None;
-    let mut blocks = Vec::new();
-    for line in text.lines() {
-        match &mut block {
-            Some(text) if line == "```" => {
-                blocks.push(std::mem::take(text));
-                block = None;
-            }
-            Some(text) => *text = format!("{text}{line}\n"),
-            None if line.starts_with("## ") => {
-                section = heading.is_none_or(|heading| line == heading);
-            }
-            None if section && line == "```sh" => block = Some(String::new()),
-            None => {}
-        }
-    }
-    blocks
-}
-
-/// A folder where somebody works in a shell, with `cordon` on the PATH.
-struct Shell {
-    folder: PathBuf,
-    /// Where the shell is.
-    place: PathBuf,
-}
-
-impl Shell {
-    fn run(&mut self, commands: &str) -> Cli {
-        let place = self.folder.join("place");
-        let script = format!(
-            "set -eu\ncd '{}'\n{commands}\npwd >'{}'",
-            self.place.display(),
-            place.display()
-        );
-        let mut path = OsString::from(self.folder.join("bin"));
-        path.push(":");
-        path.push(std::env::var_os("PATH").unwrap());
-        let done = run(Command::new("sh")
-            .args(["-c", &script])
-            .env("PATH", path)
-            .env_remove("CARGO_TARGET_DIR")
-            .env_remove("CORDON_CONTRACTS_TARGET"));
-        if done.code == 0 {
-            self.place = fs::read_to_string(place).unwrap().trim().into();
-        }
-        done
-    }
-}
-
-fn run(command: &mut Command) -> Cli {
-    let output = command
-        .env_remove("CORDON_LOG")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    Cli {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-/// Replaces one place in a file.
-fn change(path: &Path, from: &str, to: &str) {
-    let text = fs::read_to_string(path).unwrap();
-    assert!(text.contains(from), "{} has no {from:?}", path.display());
-    fs::write(path, text.replacen(from, to, 1)).unwrap();
-}
 
 /// Goal: the document's Rust part can be typed as it stands, and so can the README that a new contract
 /// has; what came of it is the whole contract that they promise. Method: one contract, built once, then
@@ -98,23 +20,11 @@ fn change(path: &Path, from: &str, to: &str) {
 /// `BLESS=1` puts the records of its cases into the template.
 #[test]
 fn the_documents_commands_lead_to_a_tested_component() {
-    let folder = root().join("target/contract-developer");
-    let (visits, kept) = (folder.join("visits"), folder.join("target"));
-    if visits.join("target").exists() && !kept.exists() {
-        fs::rename(visits.join("target"), &kept).unwrap();
-    }
-    let _ = fs::remove_dir_all(&visits);
-    fs::create_dir_all(folder.join("bin")).unwrap();
-    let _ = fs::remove_file(folder.join("bin/cordon"));
-    let program = binary().canonicalize().unwrap();
-    std::os::unix::fs::symlink(program, folder.join("bin/cordon")).unwrap();
-    let mut shell = Shell {
-        place: folder.clone(),
-        folder,
-    };
+    let mut shell = Shell::of_a_developer();
+    let visits = shell.contract();
 
     let document = fs::read_to_string(root().join("docs/writing-contracts.md")).unwrap();
-    let blocks = commands(&document, Some("## In Rust"));
+    let blocks = commands(&document, "### From nothing to a tested component");
     assert!(blocks.len() >= 5, "{blocks:#?}");
     assert_eq!(blocks[0], "cordon contract new visits\ncd visits\n");
     let mut outputs = Vec::new();
@@ -126,15 +36,13 @@ fn the_documents_commands_lead_to_a_tested_component() {
             assert_eq!(shell.place, visits);
             // It is this folder that is promised, and no other.
             assert_eq!(names(&visits), FILES);
-            if kept.exists() {
-                fs::rename(&kept, visits.join("target")).unwrap();
-            }
+            shell.take_target();
             let lock = fs::read_to_string(visits.join("Cargo.lock")).unwrap();
-            fs::write(shell.folder.join("Cargo.lock"), lock).unwrap();
+            fs::write(shell.folder().join("Cargo.lock"), lock).unwrap();
         }
     }
     let mut table = Table::new();
-    let lock = fs::read_to_string(shell.folder.join("Cargo.lock")).unwrap();
+    let lock = fs::read_to_string(shell.folder().join("Cargo.lock")).unwrap();
     let found = fs::read_to_string(visits.join("Cargo.lock")).unwrap();
     table.holds("cargo finds nothing to change in the lock", found == lock);
 
@@ -158,7 +66,7 @@ fn the_documents_commands_lead_to_a_tested_component() {
     }
 
     let readme = fs::read_to_string(visits.join("README.md")).unwrap();
-    let told = commands(&readme, None).concat();
+    let told = commands(&readme, "# Contract visits").concat();
     assert_eq!(told.lines().count(), 5, "{told}");
     let done = shell.run(&told);
     assert_eq!(done.code, 0, "{told}\n{}\n{}", done.stdout, done.stderr);
@@ -197,7 +105,7 @@ fn what_build_and_inspect_tell(table: &mut Table, shell: &mut Shell) {
     let functions = ["Book", "Cancel", "GetHistory", "ListAppointments"];
     let functions = functions.map(|name| format!("Appointments:{name}"));
     table.equal("functions", built["functions"].clone(), json!(functions));
-    let imports = ["types", "context", "state", "events"];
+    let imports = ["types", "context", "state", "events", "diagnostics"];
     let imports = imports.map(|name| format!("cordon:contract/{name}@1.0.0"));
     table.equal("imports", built["imports"].clone(), json!(imports));
     let file = built["file"].as_str().unwrap();

@@ -184,6 +184,7 @@ async fn a_contract_comes_and_changes_as_members_agree() {
     let error = client.transact(&run).await.unwrap_err();
     assert_eq!(error.contract_refusal().unwrap().0, 403);
     permit_everything(&network, &files);
+    network.settled().await;
     client.transact(&run).await.unwrap();
     network.settled().await;
     assert_eq!(state(&network).await, pairs(&[("run", "one")]));

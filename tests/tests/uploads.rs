@@ -274,8 +274,7 @@ async fn a_host_serves_its_other_channels_when_one_has_a_bomb() {
         let refused = create_emr(&network.client("hospital/hc1"), "pa1").await;
         let text = refused.map(drop).unwrap_err().to_string();
         assert!(
-            text.contains("this host does not execute contracts of channel providers: contract ")
-                && text.contains(CUT_OFF),
+            text.contains("contract emr: ") && text.contains(CUT_OFF),
             "{name}: {text}"
         );
         let cards = Client::new(

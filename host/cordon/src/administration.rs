@@ -14,6 +14,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
+use crate::calls;
 use crate::copies::{Progress, Saved, backup, write_snapshot};
 use crate::host::HostConfig;
 
@@ -98,6 +99,15 @@ impl HostAdministration {
                 .await?
             }
             ("Status", []) => Arc::clone(&self.watched).status().await,
+            (calls::FUNCTION, [channel, contract, after]) => {
+                let seen = self.watched.measures.calls_seen();
+                Ok(calls::answer(
+                    seen,
+                    &read::<String>(channel)?,
+                    &read::<String>(contract)?,
+                    read(after)?,
+                ))
+            }
             ("LogLevel", [level]) => log_level(level),
             ("Snapshot", [channel, height, out]) => {
                 let (channel, height, out) = (read(channel)?, read(height)?, folder(out)?);

@@ -1,6 +1,8 @@
 //! `cordon contract`: write a contract, build it, run its tests and cases, and look at its component.
 
 mod build;
+mod deploy;
+mod dev;
 mod example;
 mod folder;
 mod inspect;
@@ -97,7 +99,17 @@ pub(crate) enum ContractCommand {
     ///
     /// Example: cordon contract deploy visits.wasm --access-policies visits.cedar
     #[command(verbatim_doc_comment)]
-    Deploy(lifecycle::DeployArgs),
+    Deploy(deploy::DeployArgs),
+    /// Build a contract and deploy it to a running development network, now and whenever a file of it
+    /// is saved; and show its calls as they happen. Ctrl-C ends it.
+    ///
+    /// It watches src/, wit/, deps/, Cargo.toml and the access policies, NAME.cedar, which are put in
+    /// force too. Of a call it shows time, function, the caller's organisation, what for, status, fuel
+    /// and duration; arguments and answers are never shown.
+    ///
+    /// Example: cordon contract dev visits
+    #[command(verbatim_doc_comment)]
+    Dev(dev::DevArgs),
     /// Test a contract's folder: run its rules' tests natively (cargo test), build it, and run its cases.
     /// Of a component, run the cases alone.
     ///
@@ -152,11 +164,24 @@ pub(crate) async fn run(command: &ContractCommand, output: &Output) -> Result<()
             others,
         } => inspect::inspect(file, cases.as_deref(), &others.with, output),
         ContractCommand::Package(args) => package::package(args, output),
-        ContractCommand::Install(args) => lifecycle::install(args, output).await,
-        ContractCommand::Approve(args) => lifecycle::approve(args, output).await,
-        ContractCommand::Commit(args) => lifecycle::commit(args, output).await,
-        ContractCommand::Status(args) => lifecycle::status(args, output).await,
-        ContractCommand::Deploy(args) => lifecycle::deploy(args, output).await,
+        ContractCommand::Install(args) => {
+            let done = lifecycle::install(args, output).await;
+            done.map_err(|error| args.explain(error))
+        }
+        ContractCommand::Approve(args) => {
+            let done = lifecycle::approve(args, output).await;
+            done.map_err(|error| args.caller.explain(error))
+        }
+        ContractCommand::Commit(args) => {
+            let done = lifecycle::commit(args, output).await;
+            done.map_err(|error| args.caller.explain(error))
+        }
+        ContractCommand::Status(args) => {
+            let done = lifecycle::status(args, output).await;
+            done.map_err(|error| args.caller.explain(error))
+        }
+        ContractCommand::Dev(args) => dev::dev(args, output).await,
+        ContractCommand::Deploy(args) => deploy::deploy(args, output).await,
         ContractCommand::Test {
             path,
             cases,

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 pub(crate) use history::versions;
-pub(crate) use proposal::{Proposal, check_access_policies};
+pub(crate) use proposal::{Proposal, check_access_policies, functions};
 
 use crate::governance::change::ChangeArgs;
 use crate::material::OrganizationDir;

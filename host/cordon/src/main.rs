@@ -3,6 +3,7 @@
 mod administration;
 mod bench;
 mod ca;
+mod calls;
 mod catch_up;
 mod certificates;
 mod channel;

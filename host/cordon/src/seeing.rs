@@ -40,7 +40,7 @@ pub(crate) struct Watched {
     compiled: PathBuf,
     channels: Vec<Arc<Channel>>,
     wiring: Arc<Wiring>,
-    measures: Arc<Measures>,
+    pub(crate) measures: Arc<Measures>,
     started: Instant,
     operations: OnceLock<SocketAddr>,
     seen: Mutex<Vec<PeerSeen>>,

@@ -18,7 +18,7 @@ use crate::store::{self, CallerArgs};
 use crate::up::Interrupts;
 
 /// The system contract of a host's own admins.
-const ADMINISTRATION: &str = "cordon";
+pub(crate) const ADMINISTRATION: &str = "cordon";
 /// Between two looks of `--watch`.
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
@@ -127,7 +127,7 @@ pub(crate) async fn status(args: &StatusArgs, output: &Output) -> Result<()> {
 }
 
 /// One admin of each organisation in a folder that has one.
-fn admins(dir: &Path) -> Result<Vec<String>> {
+pub(crate) fn admins(dir: &Path) -> Result<Vec<String>> {
     let mut admins = Vec::new();
     for organization in organizations(dir) {
         let folder = OrganizationDir::new(dir, &organization);

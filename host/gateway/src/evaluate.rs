@@ -7,6 +7,7 @@ use cordon_types::MspId;
 use cordon_wire::proto::gateway::{EvaluateRequest, EvaluateResponse};
 use cordon_wire::proto::protos;
 
+use crate::calls_seen::Purpose;
 use crate::host::Host;
 use crate::peer::PeerAnswer;
 use crate::request::{self, Accepted};
@@ -36,7 +37,7 @@ pub(crate) async fn evaluate(
     }
     let accepted = Arc::new(host.accept(proposal)?);
     if targets.is_empty() || targets.contains(&host.msp_id) {
-        let execution = host.execute(&accepted).await?;
+        let execution = host.execute(&accepted, Purpose::Evaluate).await?;
         if let Some(refusal) = host.refusal(&execution) {
             return Err(refusal);
         }

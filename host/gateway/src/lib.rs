@@ -13,6 +13,7 @@
 
 mod broadcast;
 mod call;
+mod calls_seen;
 mod chaincode_events;
 mod commit_status;
 mod deliver;
@@ -34,6 +35,7 @@ mod status;
 mod submit;
 mod system;
 
+pub use calls_seen::{CallSeen, CallsSeen, Purpose};
 pub use executions::Executions;
 pub use host::{Host, HostOptions, Neighbours};
 pub use measures::{Calls, ContractMeasures, Measures, Method};

@@ -2,24 +2,29 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
-use cordon_endorse::Execution;
+use cordon_endorse::{Execution, Installed};
 use cordon_execute::HostError;
 use cordon_types::status;
 use cordon_wire::proto::protos;
 
+use crate::calls_seen::{CallSeen, Purpose};
 use crate::host::Host;
 use crate::ledgers::CallerLedgers;
 use crate::request::{Accepted, Target};
 use crate::status::{Failure, chaincode_response};
 use crate::system::lifecycle;
 
+/// Functions that every contract has, which tools ask for: no calls of the contract.
+const FABRICS: &str = "org.hyperledger.fabric:";
+
 impl Host {
     /// Executes an accepted proposal, off the threads that serve the network.
     pub(crate) async fn execute(
         self: &Arc<Self>,
         accepted: &Arc<Accepted>,
+        purpose: Purpose,
     ) -> Result<Execution, Failure> {
         // Held until the execution has ended, whether or not the client still waits.
         let turn = self
@@ -33,6 +38,7 @@ impl Host {
         let channel_id = accepted.channel.id();
         let measures = self.measures.contract(channel_id, accepted.contract());
         let counted = Arc::clone(&measures);
+        let host = Arc::clone(self);
         let span = tracing::info_span!(
             "execute",
             channel = %channel_id,
@@ -61,7 +67,9 @@ impl Host {
                 &accepted.current.access(installed.id(), creator),
             );
             if let Ok(execution) = &execution {
-                counted.executed(started.elapsed(), execution.outcome.fuel);
+                let duration = started.elapsed();
+                counted.executed(duration, execution.outcome.fuel);
+                host.see(&accepted, installed, execution, purpose, duration);
             }
             execution
         };
@@ -90,6 +98,35 @@ impl Host {
             Ok(Err(error)) => Err(self.broken(&error)),
             Err(error) => Err(self.broken(&error)),
         }
+    }
+
+    /// Remembers a call for those who watch the contract.
+    fn see(
+        &self,
+        accepted: &Accepted,
+        installed: &Installed,
+        execution: &Execution,
+        purpose: Purpose,
+        duration: Duration,
+    ) {
+        let name = accepted.proposal.args.first();
+        let name = name.and_then(|name| std::str::from_utf8(name).ok());
+        if name.is_some_and(|name| name.starts_with(FABRICS)) {
+            return;
+        }
+        let function = name.and_then(|name| installed.code.function(name).ok());
+        self.measures.calls_seen().push(CallSeen {
+            time: SystemTime::now(),
+            channel: accepted.channel.id().clone(),
+            contract: installed.id().clone(),
+            function: function.map(|function| function.name.clone()),
+            msp_id: accepted.checked.identity.caller().msp_id.clone(),
+            tx_id: accepted.checked.tx_id,
+            purpose,
+            status: execution.outcome.response.status,
+            fuel: execution.outcome.fuel,
+            duration,
+        });
     }
 
     /// What the contract can ask in the name of a proposal's creator.
@@ -124,7 +161,7 @@ impl Host {
                 tracing::warn!("{text}");
                 Failure::Stopped(self.detail(text))
             })?;
-        let execution = self.execute(accepted).await?;
+        let execution = self.execute(accepted, Purpose::Endorse).await?;
         let mut reply = protos::ProposalResponse {
             version: 1,
             response: Some(execution.response()),

@@ -12,6 +12,8 @@ use futures::stream::BoxStream;
 use parking_lot::RwLock;
 use tonic::{Code, Status};
 
+use crate::calls_seen::CallsSeen;
+
 /// A call of the host's services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "they are the names of the protocol's calls")]
@@ -105,12 +107,18 @@ type Contracts = BTreeMap<(ChannelId, ContractId), Arc<ContractMeasures>>;
 pub struct Measures {
     calls: [Calls; Method::ALL.len()],
     contracts: RwLock<Contracts>,
+    calls_seen: CallsSeen,
 }
 
 impl Measures {
     /// Calls of a method.
     pub fn calls(&self, method: Method) -> &Calls {
         &self.calls[method as usize]
+    }
+
+    /// The last calls of contracts.
+    pub fn calls_seen(&self) -> &CallsSeen {
+        &self.calls_seen
     }
 
     /// Contracts that were called since the host was started.

@@ -110,6 +110,11 @@ impl Component {
         Ok(names.collect())
     }
 
+    /// SHA-256 of the component, hex.
+    pub(super) fn sha256(&self) -> String {
+        hex::encode(self.compiled.hash())
+    }
+
     /// What it is, and what it imports, for people.
     pub(super) fn head(&self) -> String {
         let mut text = format!(

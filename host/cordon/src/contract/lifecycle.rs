@@ -1,4 +1,5 @@
-//! `cordon contract install|approve|commit|status|deploy`: how a contract comes onto a channel.
+//! `cordon contract install|approve|commit|status`: how a contract comes onto a channel, one organisation
+//! at a time.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,15 +9,15 @@ use bytes::Bytes;
 use clap::Args;
 use cordon_client::{Call, Client, ClientError, Receipt};
 use cordon_lifecycle::{CHANNEL_DEFAULT, PackageId};
-use cordon_policy::{AccessPolicyFile, EndorsementPolicy};
+use cordon_policy::EndorsementPolicy;
 use cordon_wire::proto::lifecycle as messages;
 use cordon_wire::proto::protos::{ApplicationPolicy, application_policy};
 use cordon_wire::{Message, decode, encode};
 use messages::chaincode_source::{Local, Type};
 use serde_json::{Value, json};
 
-use super::package::{make, read_package};
-use crate::governance::{InForce, Proposal, check_access_policies};
+use super::package::read_package;
+use crate::governance::InForce;
 use crate::output::Output;
 use crate::store::{self, CallerArgs};
 
@@ -36,11 +37,23 @@ pub(crate) struct InstallArgs {
     package: Option<PathBuf>,
 }
 
+impl InstallArgs {
+    /// Says which host could not be reached, if that is what happened.
+    pub(super) fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        let caller = CallerArgs {
+            dir: self.dir.clone(),
+            caller: self.admin.clone(),
+            channel: String::new(),
+        };
+        caller.explain(error)
+    }
+}
+
 /// What an organisation agrees to.
 #[derive(Args)]
 pub(crate) struct ApproveArgs {
     #[command(flatten)]
-    caller: CallerArgs,
+    pub(super) caller: CallerArgs,
     /// The contract's name on the channel.
     name: String,
     /// The package, which must be installed on the organisation's host: its file, or its id.
@@ -61,7 +74,7 @@ pub(crate) struct ApproveArgs {
 #[derive(Args)]
 pub(crate) struct NamedArgs {
     #[command(flatten)]
-    caller: CallerArgs,
+    pub(super) caller: CallerArgs,
     /// The contract's name on the channel.
     name: String,
 }
@@ -70,34 +83,9 @@ pub(crate) struct NamedArgs {
 #[derive(Args)]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
-    caller: CallerArgs,
+    pub(super) caller: CallerArgs,
     /// The contract; all of the channel if left out.
     name: Option<String>,
-}
-
-/// Everything at once, for a network whose admins' keys are all here.
-#[derive(Args)]
-pub(crate) struct DeployArgs {
-    /// The network's folder, with the keys of every member's admin.
-    #[arg(long, default_value = "network", value_name = "DIR")]
-    dir: PathBuf,
-    /// The channel.
-    #[arg(long, default_value = "providers")]
-    channel: String,
-    /// The component, or a package with it.
-    file: PathBuf,
-    /// The contract's name on the channel; the component's, without .wasm, if left out.
-    #[arg(long)]
-    name: Option<String>,
-    /// Its version; a number that grows with every deployment if left out.
-    #[arg(long)]
-    version: Option<String>,
-    /// Who must endorse, in Fabric's syntax.
-    #[arg(long, value_name = "POLICY")]
-    endorsement_policy: Option<String>,
-    /// Access policies to put in force for it, a file of Cedar; those in force stay if left out.
-    #[arg(long, value_name = "FILE")]
-    access_policies: Option<PathBuf>,
 }
 
 /// A call of `_lifecycle`.
@@ -117,7 +105,7 @@ async fn query<M: Message + Default>(
 }
 
 /// A client that names no channel: what it asks concerns the host.
-fn host_client(dir: &Path, admin: &str) -> Result<Client> {
+pub(super) fn host_client(dir: &Path, admin: &str) -> Result<Client> {
     let (organization, user) = admin
         .split_once('/')
         .with_context(|| format!("{admin:?} is not organisation/user"))?;
@@ -139,7 +127,7 @@ pub(super) async fn install(args: &InstallArgs, output: &Output) -> Result<()> {
     Ok(())
 }
 
-async fn send_package(client: &Client, bytes: Bytes) -> Result<String> {
+pub(super) async fn send_package(client: &Client, bytes: Bytes) -> Result<String> {
     let argument = messages::InstallChaincodeArgs {
         chaincode_install_package: bytes,
     };
@@ -176,7 +164,7 @@ async fn installed(client: &Client, output: &Output) -> Result<()> {
 }
 
 /// Endorsement policies as definitions carry them.
-fn parameter(policy: Option<&str>) -> Result<Bytes> {
+pub(super) fn parameter(policy: Option<&str>) -> Result<Bytes> {
     use application_policy::Type as Policy;
     let policy = match policy {
         None => Policy::ChannelConfigPolicyReference(CHANNEL_DEFAULT.to_owned()),
@@ -278,7 +266,7 @@ pub(super) async fn approve(args: &ApproveArgs, output: &Output) -> Result<()> {
     Ok(())
 }
 
-async fn send_approval(
+pub(super) async fn send_approval(
     client: &Client,
     definition: messages::DefinitionArgs,
     package_id: &PackageId,
@@ -297,13 +285,13 @@ async fn send_approval(
 }
 
 /// Who has approved a definition.
-struct Readiness {
+pub(super) struct Readiness {
     definition: messages::DefinitionArgs,
     result: messages::CheckCommitReadinessResult,
 }
 
 impl Readiness {
-    async fn ask(client: &Client, definition: messages::DefinitionArgs) -> Result<Self> {
+    pub(super) async fn ask(client: &Client, definition: messages::DefinitionArgs) -> Result<Self> {
         let result = query(client, "CheckCommitReadiness", &definition).await?;
         Ok(Self { definition, result })
     }
@@ -391,7 +379,7 @@ pub(super) async fn commit(args: &NamedArgs, output: &Output) -> Result<()> {
 }
 
 /// Those who approved have the component, so they can endorse.
-async fn send_commit(client: &Client, readiness: &Readiness) -> Result<Receipt> {
+pub(super) async fn send_commit(client: &Client, readiness: &Readiness) -> Result<Receipt> {
     let mut call = call("CommitChaincodeDefinition", &readiness.definition);
     call.organizations = readiness.approvers();
     Ok(client.transact(&call).await?)
@@ -454,126 +442,5 @@ pub(super) async fn status(args: &StatusArgs, output: &Output) -> Result<()> {
     }
     let value = json!({ "channel": config.channel, "contracts": values });
     output.result(&lines.join("\n"), &value);
-    Ok(())
-}
-
-/// The admins of all members whose keys are in a network's folder.
-fn admins(dir: &Path, config: &cordon_channel::ChannelConfig) -> Result<Vec<(String, Client)>> {
-    let mut admins = Vec::new();
-    for msp_id in config.members() {
-        let (organization, user) = store::admin_of(dir, msp_id)?;
-        let client = store::client(dir, &organization, &user, &config.channel)?;
-        admins.push((format!("{organization}/{user}"), client));
-    }
-    Ok(admins)
-}
-
-pub(super) async fn deploy(args: &DeployArgs, output: &Output) -> Result<()> {
-    let deployed = deploy_with(args, &|text| output.note(text)).await?;
-    output.result(&deployed.text, &deployed.value);
-    Ok(())
-}
-
-/// A contract that is in force.
-pub(super) struct Deployed {
-    pub(super) text: String,
-    value: Value,
-}
-
-/// Packages, installs, approves and commits for every member; tells each step.
-pub(super) async fn deploy_with(args: &DeployArgs, tell: &dyn Fn(&str)) -> Result<Deployed> {
-    let stem = args.file.file_stem().unwrap_or_default().to_string_lossy();
-    let name = args.name.clone().unwrap_or_else(|| stem.replace('_', "-"));
-    let (first, user) = store::any_admin(&args.dir, &args.channel)?;
-    let client = store::client(&args.dir, &first, &user, &args.channel)?;
-    let config = InForce::ask(&client, &args.channel).await?.config;
-    let before = config.contracts.iter().find(|known| known.name == name);
-    let sequence = before.map_or(0, |known| known.sequence) + 1;
-    let version = args
-        .version
-        .clone()
-        .unwrap_or_else(|| format!("0.{sequence}"));
-    let package = make(&args.file, &format!("{name}_{version}"))?;
-    let sha256 = hex::encode(package.component_sha256());
-    let admins = admins(&args.dir, &config)?;
-    if before.is_some_and(|known| known.sha256 == sha256) {
-        tell(&format!("contract {name} runs this component already"));
-    } else {
-        let policy = match (&args.endorsement_policy, before) {
-            (Some(policy), _) => Some(policy.clone()),
-            (None, Some(before)) => before.endorsement_policy.clone(),
-            (None, None) => None,
-        };
-        let definition = messages::DefinitionArgs {
-            sequence: sequence.cast_signed(),
-            name: name.clone(),
-            version: version.clone(),
-            validation_parameter: parameter(policy.as_deref())?,
-            ..Default::default()
-        };
-        for (admin, client) in &admins {
-            let host = host_client(&args.dir, admin)?;
-            send_package(&host, package.bytes().clone()).await?;
-            tell(&format!("{admin}: installed {}", package.id()));
-            send_approval(client, definition.clone(), package.id()).await?;
-            tell(&format!(
-                "{admin}: approved {name} {version}, sequence {sequence}"
-            ));
-        }
-        let readiness = Readiness::ask(&client, definition).await?;
-        let receipt = send_commit(&client, &readiness).await?;
-        tell(&format!("committed in block {}", receipt.block));
-    }
-    if let Some(path) = &args.access_policies {
-        permit(&client, &admins, &name, path, tell).await?;
-    }
-    let text = format!(
-        "contract {name} {version} is in force on channel {}",
-        args.channel
-    );
-    let value = json!({
-        "channel": args.channel,
-        "name": name,
-        "version": version,
-        "sequence": sequence,
-        "sha256": sha256,
-    });
-    Ok(Deployed { text, value })
-}
-
-/// Puts a contract's access policies in force, unless they are.
-async fn permit(
-    client: &Client,
-    admins: &[(String, Client)],
-    name: &str,
-    path: &Path,
-    tell: &dyn Fn(&str),
-) -> Result<()> {
-    let file = AccessPolicyFile {
-        contract: name.to_owned(),
-        text: crate::material::read(path)?,
-    };
-    let channel = client.channel();
-    let now = InForce::ask(client, channel).await?;
-    if now.config.access_policies.contains(&file) {
-        return Ok(());
-    }
-    let mut next = now.config.clone();
-    next.access_policies.retain(|known| known.contract != name);
-    next.access_policies.push(file);
-    next.access_policies
-        .sort_by(|left, right| left.contract.cmp(&right.contract));
-    check_access_policies(client, &next)
-        .await
-        .with_context(|| format!("access policies in {}", path.display()))?;
-    let mut proposal = Proposal::new(&now, next)?;
-    for (_, admin) in admins {
-        proposal.sign(admin)?;
-    }
-    let receipt = proposal.submit(client).await?;
-    tell(&format!(
-        "access policies in force since block {}",
-        receipt.block
-    ));
     Ok(())
 }

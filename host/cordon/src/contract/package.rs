@@ -121,12 +121,3 @@ pub(super) fn read_package(path: &Path) -> Result<Package> {
         )
     })
 }
-
-/// The package in a file, or one that is made of the component in it.
-pub(super) fn make(path: &Path, label: &str) -> Result<Package> {
-    let (component, package) = read_either(path, &Profile::default())?;
-    match package {
-        Some(package) => Ok(package),
-        None => Ok(Package::write(&label.parse::<Label>()?, "", &component)?),
-    }
-}

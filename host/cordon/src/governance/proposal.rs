@@ -204,6 +204,20 @@ impl Signature {
 
 /// Holds access policies to the functions that the deployed contracts say they have.
 pub(crate) async fn check_access_policies(client: &Client, config: &ChannelConfig) -> Result<()> {
+    let functions = functions(client, config).await?;
+    AccessPolicies::new(
+        &config.channel.parse()?,
+        &config.access_policies,
+        &functions,
+    )?;
+    Ok(())
+}
+
+/// The functions of all contracts of a channel, as clients say them.
+pub(crate) async fn functions(
+    client: &Client,
+    config: &ChannelConfig,
+) -> Result<BTreeMap<ContractId, Vec<String>>> {
     let mut functions: BTreeMap<ContractId, Vec<String>> = BTreeMap::new();
     for contract in &config.contracts {
         let call = Call::new(&contract.name, "org.hyperledger.fabric:GetMetadata", &[]);
@@ -221,10 +235,5 @@ pub(crate) async fn check_access_policies(client: &Client, config: &ChannelConfi
         });
         functions.insert(contract.name.parse()?, names.collect());
     }
-    AccessPolicies::new(
-        &config.channel.parse()?,
-        &config.access_policies,
-        &functions,
-    )?;
-    Ok(())
+    Ok(functions)
 }
