@@ -1,12 +1,11 @@
 //! What a contract's developer does: commands that documents tell, in a shell, in one folder.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::Cli;
-use crate::process::binary;
+use crate::document::{self, Shell};
 
 /// The repository.
 pub fn root() -> PathBuf {
@@ -14,57 +13,23 @@ pub fn root() -> PathBuf {
     root.canonicalize().unwrap()
 }
 
-/// The commands of a document: what stands in its blocks of `sh` below this heading and before the next.
+/// The commands of a document below this heading and before the next, block by block.
 pub fn commands(text: &str, heading: &str) -> Vec<String> {
-    let mut section = false;
-    let mut block: Option<String> = None;
-    let mut blocks = Vec::new();
-    for line in text.lines() {
-        match &mut block {
-            Some(text) if line == "```" => {
-                blocks.push(std::mem::take(text));
-                block = None;
-            }
-            Some(text) => *text = format!("{text}{line}\n"),
-            None if line.starts_with('#') => section = line == heading,
-            None if section && line == "```sh" => block = Some(String::new()),
-            None => {}
-        }
-    }
-    blocks
-}
-
-/// A folder where somebody works in a shell, with `cordon` on the PATH.
-pub struct Shell {
-    folder: PathBuf,
-    /// Where the shell is.
-    pub place: PathBuf,
+    let blocks = document::blocks(text, Some(heading)).into_iter();
+    blocks.map(|block| block.commands).collect()
 }
 
 impl Shell {
     /// In a folder without a contract. It is always the same folder, where a later run finds the
     /// dependencies of contract visits compiled: one test after the other.
     pub fn of_a_developer() -> Self {
-        let folder = root().join("target/contract-developer");
-        let shell = Self {
-            place: folder.clone(),
-            folder,
-        };
+        let shell = Self::new(root().join("target/contract-developer"));
         let (visits, kept) = (shell.contract(), shell.kept());
         if visits.join("target").exists() && !kept.exists() {
             fs::rename(visits.join("target"), &kept).unwrap();
         }
         let _ = fs::remove_dir_all(&visits);
-        fs::create_dir_all(shell.folder.join("bin")).unwrap();
-        let program = shell.folder.join("bin/cordon");
-        let _ = fs::remove_file(&program);
-        std::os::unix::fs::symlink(binary().canonicalize().unwrap(), program).unwrap();
         shell
-    }
-
-    /// The folder that the developer begins in.
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 
     /// Where contract visits is, once it is made.
@@ -81,28 +46,6 @@ impl Shell {
         if self.kept().exists() {
             fs::rename(self.kept(), self.contract().join("target")).unwrap();
         }
-    }
-
-    /// Runs commands until one fails.
-    pub fn run(&mut self, commands: &str) -> Cli {
-        let place = self.folder.join("place");
-        let script = format!(
-            "set -eu\ncd '{}'\n{commands}\npwd >'{}'",
-            self.place.display(),
-            place.display()
-        );
-        let mut path = OsString::from(self.folder.join("bin"));
-        path.push(":");
-        path.push(std::env::var_os("PATH").unwrap());
-        let done = run(Command::new("sh")
-            .args(["-c", &script])
-            .env("PATH", path)
-            .env_remove("CARGO_TARGET_DIR")
-            .env_remove("CORDON_CONTRACTS_TARGET"));
-        if done.code == 0 {
-            self.place = fs::read_to_string(place).unwrap().trim().into();
-        }
-        done
     }
 }
 

@@ -7,6 +7,7 @@
 //! - [`PeerCli`]: Fabric's command line, message by message; [`Bundle`]: its parser of configurations.
 //! - [`Load`]: clients that do not stop.
 //! - [`Members`]: changes of a channel's configuration.
+//! - [`document`]: documents whose commands are run as they stand.
 //! - [`Table`]: cases that all run before the first failure is told.
 //! - [`Standing`]: where a host is on the channel, for "nothing has changed".
 //!
@@ -21,6 +22,7 @@ mod cli;
 pub mod craft;
 mod deploy;
 mod developer;
+pub mod document;
 mod emr;
 mod fabric_config;
 mod http;
@@ -38,7 +40,7 @@ mod town;
 pub use cli::{Cli, cordon};
 pub use cordon_fuzz_bodies::Random;
 pub use deploy::{Deployed, town_with};
-pub use developer::{Shell, change, commands, root, run};
+pub use developer::{change, commands, root, run};
 pub use emr::{as_json, create_emr, emr_of, evaluate, note, submit};
 pub use fabric_config::Bundle;
 pub use http::get;

@@ -28,7 +28,7 @@ pub const CHANNEL: &str = "providers";
 /// Ports below the range from which the system takes those of outgoing connections.
 const PORTS_FROM: u16 = 20_000;
 const PORTS_TO: u16 = 32_000;
-const PORTS_EACH: u16 = 8;
+const PORTS_EACH: u16 = 16;
 
 /// Which network is made.
 pub enum NetworkFile {
@@ -48,13 +48,16 @@ pub struct Network {
 }
 
 /// Ports that no other test takes while this lives.
-struct Ports {
-    base: u16,
+pub(crate) struct Ports {
+    pub(crate) base: u16,
     _lock: File,
 }
 
 impl Ports {
-    fn reserve() -> Self {
+    /// How many there are from the base on.
+    pub(crate) const EACH: u16 = PORTS_EACH;
+
+    pub(crate) fn reserve() -> Self {
         let dir = std::env::temp_dir().join("cordon-tests-ports");
         fs::create_dir_all(&dir).unwrap();
         let slots = (PORTS_TO - PORTS_FROM) / PORTS_EACH;

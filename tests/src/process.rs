@@ -38,11 +38,18 @@ pub struct HostProcess {
 impl HostProcess {
     /// Starts `cordon` with `args`. Its stderr is appended to the file `stderr`.
     pub fn spawn(args: &[&str], stderr: &Path, log: &str) -> Self {
+        Self::spawn_in(Path::new("."), args, stderr, log)
+    }
+
+    /// The same in another folder, where paths in `args` begin.
+    pub fn spawn_in(folder: &Path, args: &[&str], stderr: &Path, log: &str) -> Self {
         let file = File::options().create(true).append(true).open(stderr);
         let file = file.unwrap_or_else(|error| panic!("{}: {error}", stderr.display()));
         let stderr_from = file.metadata().unwrap().len();
-        let mut child = Command::new(binary())
+        let program = binary().canonicalize().unwrap_or_else(|_| binary());
+        let mut child = Command::new(program)
             .args(args)
+            .current_dir(folder)
             .env("CORDON_LOG", log)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -10,8 +10,9 @@ use std::fs;
 use std::path::Path;
 
 use cordon_client::{Call, Client};
+use cordon_tests::document::Shell;
 use cordon_tests::{
-    HostProcess, Network, NetworkFile, Shell, Table, change, commands, cordon, root, town_text,
+    HostProcess, Network, NetworkFile, Table, change, commands, cordon, root, town_text,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -68,7 +69,7 @@ async fn a_contract_is_on_a_network_in_five_commands_and_then_with_every_save() 
     let mut table = Table::new();
     let (network, _policies) = network();
     let mut shell = Shell::of_a_developer();
-    let link = shell.folder().join("network");
+    let link = shell.folder.join("network");
     let _ = fs::remove_file(&link);
     std::os::unix::fs::symlink(network.dir(), link).unwrap();
 

@@ -10,7 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cordon_tests::{Shell, Table, binary, change, commands, cordon, root, run, town_text};
+use cordon_tests::document::Shell;
+use cordon_tests::{Table, binary, change, commands, cordon, root, run, town_text};
 use serde_json::{Value, json};
 
 /// Goal: the document's Rust part can be typed as it stands, and so can the README that a new contract
@@ -38,11 +39,11 @@ fn the_documents_commands_lead_to_a_tested_component() {
             assert_eq!(names(&visits), FILES);
             shell.take_target();
             let lock = fs::read_to_string(visits.join("Cargo.lock")).unwrap();
-            fs::write(shell.folder().join("Cargo.lock"), lock).unwrap();
+            fs::write(shell.folder.join("Cargo.lock"), lock).unwrap();
         }
     }
     let mut table = Table::new();
-    let lock = fs::read_to_string(shell.folder().join("Cargo.lock")).unwrap();
+    let lock = fs::read_to_string(shell.folder.join("Cargo.lock")).unwrap();
     let found = fs::read_to_string(visits.join("Cargo.lock")).unwrap();
     table.holds("cargo finds nothing to change in the lock", found == lock);
 

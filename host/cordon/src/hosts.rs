@@ -91,6 +91,8 @@ pub(crate) fn add(args: &AddArgs, output: &Output) -> Result<()> {
     let mut config = HostConfig {
         address: address.clone(),
         listen: None,
+        // The first host's may be on this machine too.
+        operations: None,
         msp: material.join("msp"),
         tls: material.join("tls"),
         data: PathBuf::from("data"),

@@ -7,7 +7,6 @@
 )]
 
 mod authorities;
-mod guide;
 mod identities;
 mod log;
 mod refused;

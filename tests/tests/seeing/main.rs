@@ -9,9 +9,9 @@
 mod collector;
 mod health;
 mod metrics;
-mod pages;
 mod privacy;
 #[path = "../isolation/search.rs"]
 mod search;
 mod status;
 mod traces;
+mod watched;

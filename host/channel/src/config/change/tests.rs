@@ -6,8 +6,8 @@ use cordon_policy::{ACCESS_TEXT_BYTES_MAX, AccessPolicyFile};
 use proptest::prelude::*;
 
 use super::super::tests::config as one_member;
-use super::is_address;
 use super::super::{ChannelConfig, ContractConfig, OrganizationConfig};
+use super::is_address;
 
 fn organization(name: &str, host: &str) -> OrganizationConfig {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
