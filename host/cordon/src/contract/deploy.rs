@@ -263,10 +263,13 @@ async fn deploy_by(first: &Admin, wanted: &Wanted<'_>, tell: &dyn Fn(&str)) -> R
             (definition.version, definition.sequence)
         }
     };
+    // A host that does not have the contract yet refuses access policies for it.
+    governed.everywhere(sequence, None).await?;
     governed.permit().await.with_context(|| {
         format!("contract {name} {version} is in force, but its access policies are not")
     })?;
-    governed.everywhere(sequence).await?;
+    let policies = wanted.access_policies.as_ref();
+    governed.everywhere(sequence, policies).await?;
     let text = format!(
         "contract {name} {version} is in force on channel {}",
         args.channel
@@ -348,8 +351,9 @@ impl Governed<'_> {
         Ok(())
     }
 
-    /// Waits until all members' hosts have it in force: a client may call any of them next.
-    async fn everywhere(&self, sequence: i64) -> Result<()> {
+    /// Waits until all members' hosts have it in force, with these access policies: a client may call
+    /// any of them next.
+    async fn everywhere(&self, sequence: i64, policies: Option<&AccessPolicyFile>) -> Result<()> {
         let name = self.wanted.name.as_str();
         let begun = Instant::now();
         for admin in self.admins {
@@ -357,9 +361,8 @@ impl Governed<'_> {
                 let config = InForce::ask(&admin.client, &admin.caller.channel)
                     .await?
                     .config;
-                let file = self.wanted.access_policies.as_ref();
                 Ok(
-                    file.is_none_or(|file| config.access_policies.contains(file))
+                    policies.is_none_or(|file| config.access_policies.contains(file))
                         && config.contracts.iter().any(|known| {
                             known.name == name && known.sequence.cast_signed() >= sequence
                         }),
