@@ -228,8 +228,16 @@ fn deployed_again(table: &mut Table, network: &Network, shell: &Shell) {
             &[&args[..], &["--endorsement-policy", both]].concat(),
         ));
     }
-    table.contains("who is missing", &told[0], "ClinicMSP has not approved it");
-    table.contains("nobody is", &told[1], "ClinicMSP has approved it");
+    table.contains(
+        "who is missing",
+        &told[0],
+        "ClinicMSP has not approved this sequence",
+    );
+    table.contains(
+        "nobody is",
+        &told[1],
+        "enough organisations have approved it",
+    );
     let told = by("clinic/admin", &["commit", "visits"]);
     table.contains(
         "committed",
