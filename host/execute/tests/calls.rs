@@ -11,9 +11,11 @@ use bytes::Bytes;
 use cordon_execute::{
     Call, Contract, HostError, Ledgers, NoLedgers, OpenedLedger, Outcome, Profile, Runtime,
 };
-use cordon_types::{
-    Caller, ContractId, HistoryEntry, Snapshot, StateError, TxId, Version, VersionedValue,
-};
+use cordon_types::{Caller, ContractId, TxId};
+
+mod empty;
+
+use empty::Empty;
 
 /// A component that exports `run: func()` in the interface `t:NAME/api@1.0.0`; its core function can
 /// call `$callee0`, `$callee1`, … of the interfaces that it imports.
@@ -52,42 +54,6 @@ fn link(contracts: &[(&str, Vec<u8>)]) -> Result<Linked, String> {
     runtime
         .link(runtime.profile(), compiled)
         .map_err(|error| error.to_string())
-}
-
-struct Empty;
-
-impl Snapshot for Empty {
-    fn height(&self) -> u64 {
-        1
-    }
-
-    fn get(&self, _: &ContractId, _: &str) -> Result<Option<VersionedValue>, StateError> {
-        Ok(None)
-    }
-
-    fn scan(
-        &self,
-        _: &ContractId,
-        _: &str,
-        _: &str,
-        _: usize,
-    ) -> Result<Vec<(String, VersionedValue)>, StateError> {
-        Ok(Vec::new())
-    }
-
-    fn history(
-        &self,
-        _: &ContractId,
-        _: &str,
-        _: Option<Version>,
-        _: usize,
-    ) -> Result<Vec<HistoryEntry>, StateError> {
-        Ok(Vec::new())
-    }
-
-    fn block_hash(&self, _: u64) -> Result<[u8; 32], StateError> {
-        Err(StateError("there are no blocks".to_owned()))
-    }
 }
 
 fn run(linked: &Linked, id: &str) -> Outcome {

@@ -9,45 +9,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cordon_execute::{Call, Contract, Diagnosis, NoLedgers, Observed, Outcome, Profile, Runtime};
-use cordon_types::{
-    Caller, ContractId, HistoryEntry, Snapshot, StateError, TxId, Version, VersionedValue,
-};
+use cordon_types::{Caller, ContractId, TxId};
 
-struct Empty;
+mod empty;
 
-impl Snapshot for Empty {
-    fn height(&self) -> u64 {
-        1
-    }
-
-    fn block_hash(&self, _: u64) -> Result<[u8; 32], StateError> {
-        Ok([0; 32])
-    }
-
-    fn get(&self, _: &ContractId, _: &str) -> Result<Option<VersionedValue>, StateError> {
-        Ok(None)
-    }
-
-    fn scan(
-        &self,
-        _: &ContractId,
-        _: &str,
-        _: &str,
-        _: usize,
-    ) -> Result<Vec<(String, VersionedValue)>, StateError> {
-        Ok(Vec::new())
-    }
-
-    fn history(
-        &self,
-        _: &ContractId,
-        _: &str,
-        _: Option<Version>,
-        _: usize,
-    ) -> Result<Vec<HistoryEntry>, StateError> {
-        Ok(Vec::new())
-    }
-}
+use empty::Empty;
 
 /// A component whose function `run` can say, with `$panicked`, what lies in its memory: 64 KiB of `a`
 /// behind `the record of Ann` at 0.

@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cordon_execute::{Call, Contract, NoLedgers, Outcome, Profile, Runtime};
-use cordon_types::{
-    Caller, ContractId, HistoryEntry, Snapshot, StateError, TxId, Version, VersionedValue, status,
-};
+use cordon_types::{Caller, TxId, status};
+
+mod empty;
+
+use empty::Empty;
 
 /// Writes the version under key `from`; refuses version `x…`, spins on version `s…`. Beside it, `run`.
 const CONTRACT: &str = r#"(component
@@ -57,42 +59,6 @@ const CONTRACT: &str = r#"(component
     (export "t:a/api@1.0.0" (instance $api))
     (instance $up (export "upgrade" (func $upgrade)))
     (export "cordon:contract/upgrade@1.0.0" (instance $up)))"#;
-
-struct Empty;
-
-impl Snapshot for Empty {
-    fn height(&self) -> u64 {
-        1
-    }
-
-    fn get(&self, _: &ContractId, _: &str) -> Result<Option<VersionedValue>, StateError> {
-        Ok(None)
-    }
-
-    fn scan(
-        &self,
-        _: &ContractId,
-        _: &str,
-        _: &str,
-        _: usize,
-    ) -> Result<Vec<(String, VersionedValue)>, StateError> {
-        Ok(Vec::new())
-    }
-
-    fn history(
-        &self,
-        _: &ContractId,
-        _: &str,
-        _: Option<Version>,
-        _: usize,
-    ) -> Result<Vec<HistoryEntry>, StateError> {
-        Ok(Vec::new())
-    }
-
-    fn block_hash(&self, _: u64) -> Result<[u8; 32], StateError> {
-        Err(StateError("there are no blocks".to_owned()))
-    }
-}
 
 fn contract(text: &str) -> Result<Arc<Contract>, String> {
     let runtime = Runtime::new(Profile::default()).unwrap();
